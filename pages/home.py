@@ -1,0 +1,97 @@
+"""Home: what the app is for, one image's way through a model, what is here, where to begin. Imports no torch."""
+
+import numpy as np
+import streamlit as st
+
+from sslviz import plots, reduce, ui
+
+scene = ui.open_page("home")
+
+left, right = st.columns(2, gap="medium")
+left.markdown(
+    "**First the path, then the formula.** Every page lights one stage of the same path: what goes in, what is done "
+    "to it, what comes out."
+)
+right.markdown(
+    "**A good pretext score proves little.** A representation is judged on a task that it was not trained for, "
+    "beside baselines that nobody trained at all."
+)
+
+ui.need_model(scene)
+images, kept = ui.test_images(scene.data), ui.stored(scene)
+names = images.class_names
+
+
+def choose(index: int) -> None:
+    """Follow another image."""
+    st.session_state.home_image = index
+
+
+index = st.session_state.get("home_image", 0)
+index = index if 0 <= index < len(images.y) else 0
+ids, cosines = reduce.neighbours(kept.h, index, 8)
+same = int((images.y[ids] == images.y[index]).sum())
+grid = st.grid(3, min_column_width=300, gap="medium")
+with grid.cell():
+    st.markdown("**An image x.** Choose one.")
+    ui.thumbnails(
+        images,
+        ui.some_of_each(scene.data, 1),
+        key=f"home_shelf_{scene.data}",
+        label="Test images to follow",
+        chosen=index,
+        on_click=choose,
+        room=150,
+    )
+    with st.container(height=210, border=False, horizontal_alignment="center"):
+        st.image(
+            plots.png(plots.mosaic(images.x[[index]], columns=1, scale=12)),
+            width=6 * images.x.shape[3],
+            alt=f"Test image {index}, {names[images.y[index]]}",
+        )
+with grid.cell():
+    size = kept.h.shape[1]
+    rows = f", {min(64, size)} a row" if size > 64 else ""
+    vector = plots.plot_vector(kept.h[index], title=f"h = encoder(x): {size:,} numbers{rows}")
+    ui.show(vector, key="home_h", alt=f"The {size} values of h of image {index}", still=True)
+    st.markdown("**Its neighbours in h,** by cosine. Walk on.")
+    ui.thumbnails(
+        images,
+        ids,
+        key="home_neighbours",
+        label="Nearest neighbours in h",
+        words=[f"{c:.2f}" for c in cosines],
+        chosen=index,
+        on_click=choose,
+        room=185,
+    )
+with grid.cell():
+    method = "umap" if "umap" in kept.xy else next(iter(kept.xy))
+    title = f"Its place among {len(images.y):,} ({method.upper()} of h)"
+    place = ui.map_figure(f"home {scene.model}", kept.xy[method], scene.data, title, marked=index, height=400)
+    ui.show(place, key="home_map", alt="Map of all test images, the chosen one ringed", still=True)
+st.markdown(
+    f"Test image {index}, “{ui.escape(names[images.y[index]])}”, on its way through {scene.model}: {same} of its 8 "
+    f"nearest neighbours show the same class, although no label was ever used in training. By chance it would be "
+    f"{8 * np.mean(images.y == images.y[index]):.1f}."
+)
+
+st.subheader("Where to begin", anchor=False)
+doors = st.grid(3, min_column_width=240, gap="medium")
+for key, text in zip(
+    ("vae", "embeddings", "probe"),
+    (
+        "Squeeze an image through a few numbers, then walk, mix and sample in the space between.",
+        "See ten thousand images laid out by a network that knew no classes, and test what the map hides.",
+        "Freeze the network, train one linear layer on top, and compare with features that cost nothing.",
+    ),
+    strict=True,
+):
+    with doors.cell():
+        st.page_link(ui.PAGES[key].file, label=f"**{ui.PAGES[key].name}**", icon=ui.PAGES[key].icon)
+        st.markdown(f"*{ui.PAGES[key].question}* {text}")
+
+st.subheader("Models here", anchor=False)
+st.dataframe(ui.model_rows(), hide_index=True, alt="Models, what they were trained on and their test results")
+st.subheader("Data here", anchor=False)
+st.dataframe(ui.data_rows(), hide_index=True, alt="Data sets with their sources and counts")

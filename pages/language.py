@@ -1,0 +1,54 @@
+"""Language: a masked language model fills the gaps of a sentence, and shows how it comes to its answer."""
+
+import streamlit as st
+
+from sslviz import ui
+from sslviz.ui.language import answer, attention, choice, compare, entry, loss, vectors
+
+VIEWS = {
+    "Answer": answer.answer,
+    "Layers": answer.layers,
+    "Attention": attention.attention,
+    "Loss": loss.loss,
+    "Compare": compare.compare,
+    "Next": compare.following,
+    "Sentences": vectors.sentences,
+}
+
+ui.begin_page("language")
+base = choice.choose_model()
+asked = entry.sentence(base)
+if asked is not None:
+    if st.session_state.get("language_view") not in VIEWS:
+        st.session_state.pop("language_view", None)
+    view = st.segmented_control(
+        "View", list(VIEWS), default="Answer", key="language_view", bind="query-params", required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    try:
+        VIEWS[view](asked)
+    except ui.UserError as error:
+        st.info(ui.escape(str(error)), icon=":material/edit:")
+
+ui.foldouts(
+    latex=r"p(w \mid x_{\setminus m}) = \operatorname{softmax}\!\Big(\frac{E\,g(h_m) + b}{T}\Big)_w, \qquad "
+    r"\mathcal{L} = -\frac{1}{|M|} \sum_{m \in M} \log p(x_m \mid x_{\setminus M}), \qquad "
+    r"\mathrm{PLL}(x) = \sum_{t} \log p(x_t \mid x_{\setminus t})",
+    symbols={
+        r"x_{\setminus m}": ("the pieces with a mask at place m", "sentence.mask_text(model, text, words)"),
+        "h_m": ("hidden state at the mask, last layer", "model.model.base_model(...).last_hidden_state"),
+        "E, b, g": ("word embeddings, bias and transform: the head", "language.head_of(model)"),
+        "T": ("temperature", "fill.fill(..., temperature=1.0)"),
+        r"\mathcal{L}": ("loss of the pretraining task, nats per masked piece", "losses.masked_cross_entropy"),
+        r"\bar h": ("vector of a sentence: mean of its pieces' states", "fill.sentence_vectors(model, texts)"),
+        r"\mathrm{PLL}": ("pseudo-log-likelihood, nats", "fill.pseudo_log_likelihood(model, text)"),
+    },
+    source="sslviz.fill:fill",
+    command=entry.command(base, asked),
+    script=entry.script(base, asked),
+    way=(
+        "A sentence as word pieces, some of them hidden behind a mask.",
+        "Every piece looks at every other, layer by layer; at the mask, the head compares the state with all words.",
+        "A probability for each word of the vocabulary; the loss is what the true word lacks.",
+    ),
+)

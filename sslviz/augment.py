@@ -1,0 +1,257 @@
+"""Random views of images, drawn for each image on its own, a batch at a time.
+
+A view is three steps: one affine `grid_sample` (crop, flip, rotation, shift, shear), one per-image colour matrix
+(brightness, contrast, saturation, hue, grey), and an optional blur. Each image of the batch has its own random
+parameters; all come from one `torch.Generator`, so that a view can be drawn again from its seed.
+
+The transforms are those of SimCLR (Chen et al. 2020, arXiv:2002.05709, appendix A). Hue turns the chroma plane of YIQ,
+which is linear and so fits into the colour matrix; torchvision turns the hue of HSV.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as torchvision's rgb_to_grayscale
+
+
+@dataclass(frozen=True)
+class ViewPolicy:
+    """Which transforms a view is made of, and how strong each is. A transform at its neutral value is off.
+
+    Attributes:
+        size: side of the views in pixels, 0 for that of the images. Views a little smaller than the images cost less,
+            and show things at the scale that whole images have (Touvron et al. 2019, arXiv:1906.06423).
+        crop: smallest share of the area that a resized crop keeps; 1 is off.
+        ratio: largest aspect ratio of a crop (and one over it the smallest).
+        flip: probability of a left-right flip.
+        rotate: largest rotation, degrees.
+        translate: largest shift, as a share of the width or height.
+        shear: largest horizontal shear, degrees.
+        jitter: probability that brightness, contrast, saturation and hue are changed.
+        brightness: largest relative change: the factor is uniform in [1 - b, 1 + b].
+        contrast: as brightness.
+        saturation: as brightness, for colour images.
+        hue: largest turn of the colour circle, in turns (0.5 is half way round); colour images only.
+        grey: probability of a grey view; colour images only.
+        blur: probability of a Gaussian blur.
+        blur_sigma: largest standard deviation of the blur, pixels (the smallest is 0.1).
+    """
+
+    size: int = 0
+    crop: float = 1.0
+    ratio: float = 4 / 3
+    flip: float = 0.0
+    rotate: float = 0.0
+    translate: float = 0.0
+    shear: float = 0.0
+    jitter: float = 0.0
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+    grey: float = 0.0
+    blur: float = 0.0
+    blur_sigma: float = 1.0
+
+
+POLICIES: dict[str, ViewPolicy] = {
+    # a flipped digit is another sign, so digits are turned and sheared a little instead
+    "mnist": ViewPolicy(size=24, crop=0.4, rotate=15, translate=0.1, shear=15, jitter=0.8, blur=0.3),
+    "fashion_mnist": ViewPolicy(size=24, crop=0.3, flip=0.5, rotate=5, jitter=0.8, blur=0.2),
+    "cifar10": ViewPolicy(size=24, crop=0.2, flip=0.5, jitter=0.8, grey=0.2),
+}
+
+
+def policy_for(dataset: str, channels: int) -> ViewPolicy:
+    """The view policy of a bundled dataset; a person's own images get CIFAR-10's (colour) or Fashion-MNIST's (grey)."""
+    if dataset in POLICIES:
+        return POLICIES[dataset]
+    return replace(POLICIES["cifar10" if channels == 3 else "fashion_mnist"], size=0)
+
+
+def augment(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None = None) -> Tensor:
+    """Draw one random view of every image.
+
+    Args:
+        x: images (B, C, H, W), float in [0, 1], on any device.
+        policy: the transforms and their strengths.
+        generator: a CPU generator; the same state gives the same views.
+
+    Returns:
+        views (B, C, H, W), float in [0, 1]; H and W are `policy.size` where that is set.
+    """
+    draw = _Draw(len(x), generator)
+    x = warp(x, draw_geometry(policy, draw).to(x), size=policy.size)
+    if policy.jitter or policy.grey:
+        factors = draw_colour(policy, draw, colour=x.shape[1] == 3)
+        x = recolour(x, **{name: value.to(x) for name, value in factors.items()})
+    if policy.blur:
+        rows, sigma = draw.chance(policy.blur).nonzero().squeeze(1), draw.uniform(0.1, policy.blur_sigma)
+        chosen = rows.to(x.device)
+        x[chosen] = blur(x[chosen], sigma[rows].to(x), radius=math.ceil(2 * policy.blur_sigma))
+    return x
+
+
+def two_views(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """A positive pair for every image: two independent views (B, C, H, W)."""
+    return augment(x, policy, generator=generator), augment(x, policy, generator=generator)
+
+
+# random parameters -------------------------------------------------------------------------------------------------
+
+
+class _Draw:
+    """Random numbers for a batch: one (B,) tensor a call."""
+
+    def __init__(self, batch: int, generator: torch.Generator | None) -> None:
+        self.batch, self.generator = batch, generator
+
+    def uniform(self, low: float | Tensor = 0.0, high: float | Tensor = 1.0) -> Tensor:
+        return low + (high - low) * torch.rand(self.batch, generator=self.generator)
+
+    def chance(self, p: float) -> Tensor:
+        return self.uniform() < p
+
+
+def draw_geometry(policy: ViewPolicy, draw: _Draw) -> Tensor:
+    """Random affine maps (B, 2, 3): crop first, then rotation, shear and shift, then flip."""
+    zero = torch.zeros(draw.batch)
+    theta = torch.eye(2, 3).repeat(draw.batch, 1, 1)
+    if policy.crop < 1:
+        log_ratio = math.log(policy.ratio)
+        area, ratio = draw.uniform(policy.crop, 1.0), draw.uniform(-log_ratio, log_ratio).exp()
+        width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+        left, top = draw.uniform(zero, 1 - width), draw.uniform(zero, 1 - height)
+        theta = crop_matrix(left, top, width, height)
+    if policy.rotate or policy.translate or policy.shear:
+        turn, shear = draw.uniform(-policy.rotate, policy.rotate), draw.uniform(-policy.shear, policy.shear)
+        dx, dy = (draw.uniform(-policy.translate, policy.translate) for _ in "xy")
+        theta = compose(theta, affine_matrix(turn, shear, dx, dy))
+    if policy.flip:
+        theta = compose(theta, flip_matrix(draw.chance(policy.flip)))
+    return theta
+
+
+def draw_colour(policy: ViewPolicy, draw: _Draw, *, colour: bool) -> dict[str, Tensor]:
+    """Random factors for `recolour`, each (B,)."""
+    on = draw.chance(policy.jitter)
+    factors = {}
+    for name in ("brightness", "contrast", "saturation")[: 3 if colour else 2]:
+        strength = getattr(policy, name)
+        factors[name] = torch.where(on, draw.uniform(max(0.0, 1 - strength), 1 + strength), 1.0)
+    if colour:
+        factors["hue"] = torch.where(on, draw.uniform(-policy.hue, policy.hue), 0.0)
+        factors["saturation"] = torch.where(draw.chance(policy.grey), 0.0, factors["saturation"])
+    return factors
+
+
+# geometry: theta (B, 2, 3) takes a point of the view to a point of the image, both in [-1, 1] -----------------------
+
+
+def crop_matrix(left: Tensor, top: Tensor, width: Tensor, height: Tensor) -> Tensor:
+    """The box (shares of the image's width and height, each (B,)) fills the view."""
+    zero = torch.zeros_like(left)
+    row_x = torch.stack([width, zero, 2 * left + width - 1], -1)
+    row_y = torch.stack([zero, height, 2 * top + height - 1], -1)
+    return torch.stack([row_x, row_y], 1)
+
+
+def affine_matrix(degrees: Tensor, shear: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
+    """Rotate clockwise by degrees and shear horizontally (degrees), then shift by (dx, dy) widths and heights.
+
+    The same convention as torchvision's `affine` (scale 1, shear along x). Needs a square image.
+    """
+    a, s = torch.deg2rad(degrees), torch.deg2rad(shear)
+    # forward: R(a) @ [[1, -tan(s)], [0, 1]]; grid_sample wants its inverse
+    cos, sin, tan = a.cos(), a.sin(), s.tan()
+    linear = torch.stack([torch.stack([cos - tan * sin, sin + tan * cos], -1), torch.stack([-sin, cos], -1)], 1)
+    shift = -linear @ torch.stack([2 * dx, 2 * dy], -1).unsqueeze(-1)
+    return torch.cat([linear, shift], -1)
+
+
+def flip_matrix(flip: Tensor) -> Tensor:
+    """Left-right flip where `flip` (B,) is true."""
+    theta = torch.eye(2, 3).repeat(len(flip), 1, 1)
+    theta[:, 0, 0] = torch.where(flip, -1.0, 1.0)
+    return theta
+
+
+def compose(first: Tensor, then: Tensor) -> Tensor:
+    """The map of the view that is made by `first`, then by `then`; both (B, 2, 3)."""
+    linear = first[:, :, :2] @ then[:, :, :2]
+    shift = first[:, :, :2] @ then[:, :, 2:] + first[:, :, 2:]
+    return torch.cat([linear, shift], -1)
+
+
+def warp(x: Tensor, theta: Tensor, *, size: int = 0) -> Tensor:
+    """Resample (B, C, H, W) bilinearly by theta (B, 2, 3); black outside the image. `size` 0 keeps H and W."""
+    h, w = (size, size) if size else x.shape[2:]
+    rows, columns = ((2 * torch.arange(n, device=x.device, dtype=x.dtype) + 1) / n - 1 for n in (h, w))  # pixel centres
+    places = torch.stack([columns.repeat(h), rows.repeat_interleave(w), torch.ones_like(columns).repeat(h)])  # (3, H*W)
+    # one product for the batch: several times as fast as `affine_grid`, which makes one for each image
+    grid = (theta.reshape(-1, 3) @ places).view(-1, 2, h, w).permute(0, 2, 3, 1)  # (B, H, W, 2)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+# colour -------------------------------------------------------------------------------------------------------------
+
+
+def recolour(
+    x: Tensor,
+    *,
+    brightness: Tensor,
+    contrast: Tensor,
+    saturation: Tensor | None = None,
+    hue: Tensor | None = None,
+) -> Tensor:
+    """Brightness, contrast, saturation and hue in this order, as one matrix and one offset an image.
+
+    Args:
+        x: images (B, C, H, W) in [0, 1]; with C = 1 only brightness and contrast apply.
+        brightness, contrast, saturation: factors (B,), 1 leaves the image as it is; saturation 0 is grey.
+        hue: turns (B,), 0 leaves the image as it is.
+
+    Returns:
+        (B, C, H, W) clamped to [0, 1].
+    """
+    b, c = x.shape[:2]
+    luma = torch.tensor(GREY if c == 3 else (1.0,), dtype=x.dtype, device=x.device)
+    mean_grey = x.mean((2, 3)) @ luma  # (B,)
+    gain = brightness * contrast
+    offset = (1 - contrast) * brightness * mean_grey  # (B,)
+    if c == 1:
+        return torch.addcmul(offset.view(b, 1, 1, 1), x, gain.view(b, 1, 1, 1)).clamp_(0, 1)
+    eye, grey = torch.eye(3).to(x), luma.expand(3, 3)
+    matrix = gain.view(b, 1, 1) * eye
+    if saturation is not None:
+        s = saturation.view(b, 1, 1)
+        matrix = (s * eye + (1 - s) * grey) @ matrix
+    if hue is not None:
+        matrix = hue_matrix(hue) @ matrix
+    # grey stays grey under saturation and hue (their rows sum to 1), so the offset passes through them unchanged
+    return torch.baddbmm(offset.view(b, 1, 1), matrix, x.flatten(2)).clamp_(0, 1).view_as(x)
+
+
+def hue_matrix(turns: Tensor) -> Tensor:
+    """Turn the IQ plane of YIQ: (B,) turns -> (B, 3, 3) on RGB."""
+    yiq = torch.tensor([GREY, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)]).to(turns)
+    a = 2 * math.pi * turns
+    zero, one = torch.zeros_like(a), torch.ones_like(a)
+    turn = torch.stack([one, zero, zero, zero, a.cos(), a.sin(), zero, -a.sin(), a.cos()], -1).view(-1, 3, 3)
+    return torch.linalg.inv(yiq) @ turn @ yiq
+
+
+def blur(x: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
+    """Gaussian blur with sigma (B,) in pixels, 0 for none: separable, 2 * radius + 1 taps, edges reflected."""
+    taps = torch.arange(-radius, radius + 1).to(x)
+    kernel = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3).unsqueeze(1)) ** 2)
+    kernel = kernel / kernel.sum(1, keepdim=True)  # (B, taps)
+    for dim, pad in ((3, (radius, radius, 0, 0)), (2, (0, 0, radius, radius))):
+        padded, size = F.pad(x, pad, mode="reflect"), x.shape[dim]
+        shifts = (padded.narrow(dim, i, size) for i in range(len(taps)))
+        x = sum(kernel[:, i].view(-1, 1, 1, 1) * shifted for i, shifted in enumerate(shifts))
+    return x

@@ -1,0 +1,182 @@
+"""What no learning, or nearly none, achieves: encoders to beat, in the same form as the trained ones.
+
+Each is an nn.Module with `fit(x) -> self` and `encode(x) -> h`; what `fit` finds lies in buffers. The random encoder,
+the fourth of the kind, is an untrained twin of a trained model (see `sslviz.checkpoint`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from scipy.linalg import eigh
+from torch import Tensor, nn
+
+from sslviz.errors import UserError
+
+
+class Pixels(nn.Module):
+    """h is the image itself, flat: what the probe can do alone."""
+
+    def fit(self, x: Tensor) -> Pixels:
+        """Nothing to fit; x as for the other baselines."""
+        return self
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] -> h (B, C * H * W)."""
+        return x.flatten(1)
+
+
+class PCA(nn.Module):
+    """h is the image along the directions of largest variance: the best linear encoder for squared error.
+
+    Args:
+        n_components: D; fewer where the images have fewer pixels or are fewer.
+    """
+
+    mean: Tensor
+    components: Tensor
+
+    def __init__(self, n_components: int = 128):
+        super().__init__()
+        self.n_components = n_components
+        self.register_buffer("mean", None)  # (C * H * W,)
+        self.register_buffer("components", None)  # (D, C * H * W), orthonormal rows
+
+    def fit(self, x: Tensor) -> PCA:
+        """Finds mean and components of x (N, C, H, W), uint8 or in [0, 1], exactly."""
+        n, d = _check(x), x[0].numel()
+        mean = sum(batch.flatten(1).sum(0, dtype=torch.float64) for batch in _batches(x)).div(n).float()
+        covariance = torch.zeros(d, d)
+        for batch in _batches(x):
+            centred = batch.flatten(1) - mean
+            covariance.addmm_(centred.T, centred)
+        first = max(0, d - min(self.n_components, n))
+        axes = eigh(covariance.numpy(), subset_by_index=(first, d - 1))[1]  # (C * H * W, D), ascending
+        components = torch.from_numpy(axes).flip(1).T
+        largest = components.gather(1, components.abs().argmax(1, keepdim=True))  # positive, so that signs are fixed
+        self.mean, self.components = mean, (components * largest.sign()).contiguous()
+        return self
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] -> h (B, D)."""
+        return (x.flatten(1) - self.mean) @ self.components.T
+
+
+class WhitenedPatches(nn.Module):
+    """Random image patches, whitened, as a dictionary; h is how much of each there is in each quarter of the image.
+
+    The single-layer network of Coates, Ng and Lee (2011, AISTATS, "An analysis of single-layer networks in unsupervised
+    feature learning") with random patches for dictionary and the two-sided soft threshold of Coates and Ng (2011, ICML,
+    "The importance of encoding versus training with sparse coding and vector quantization"). Nothing is trained.
+
+    Each patch p of an image, less its mean and over its standard deviation, is whitened (ZCA) and compared with each
+    dictionary patch d; max(0, d p - alpha) and max(0, -d p - alpha) are averaged over each quadrant.
+
+    Args:
+        n_patches: K, the size of the dictionary; h has D = 8 K columns.
+        size: of a patch, in pixels.
+        alpha: threshold.
+        contrast_eps: added to a patch's variance (pixels in [0, 1]), so that noise in flat patches stays small.
+        whiten_eps: added to the eigenvalues of the patches' covariance.
+        n_samples: patches drawn to estimate mean and covariance.
+        seed: draws the patches.
+    """
+
+    filters: Tensor
+    offset: Tensor
+
+    def __init__(
+        self,
+        n_patches: int = 128,
+        *,
+        size: int = 6,
+        alpha: float = 0.25,
+        contrast_eps: float = 10 / 255**2,
+        whiten_eps: float = 0.1,
+        n_samples: int = 100_000,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.n_patches, self.size, self.alpha = n_patches, size, alpha
+        self.contrast_eps, self.whiten_eps, self.n_samples, self.seed = contrast_eps, whiten_eps, n_samples, seed
+        self.register_buffer("filters", None)  # (K, C, size, size), each of zero mean
+        self.register_buffer("offset", None)  # (K,)
+
+    def fit(self, x: Tensor) -> WhitenedPatches:
+        """Draws patches from x (N, C, H, W), uint8 or in [0, 1], and whitens them.
+
+        Raises:
+            UserError: the images are smaller than a patch, or too flat to hold n_patches patches with contrast.
+        """
+        n, (channels, height, width) = _check(x), x.shape[1:]
+        if min(height, width) < self.size:
+            raise UserError(f"Images of {height}x{width} pixels hold no patch of {self.size}: choose a smaller size.")
+        generator = torch.Generator().manual_seed(self.seed)
+        image, row, column = (
+            torch.randint(high, (self.n_samples,), generator=generator)
+            for high in (n, height - self.size + 1, width - self.size + 1)
+        )
+        windows = x.unfold(2, self.size, 1).unfold(3, self.size, 1)  # (N, C, H', W', size, size), a view
+        patches = _unit_interval(windows[image, :, row, column]).flatten(1).double()  # (M, P), P = C * size * size
+        variance, mean = torch.var_mean(patches, dim=1, correction=0, keepdim=True)
+        patches = (patches - mean) / (variance + self.contrast_eps).sqrt()
+        centre, whiten = zca(patches, self.whiten_eps)
+        rich = patches[(variance > self.contrast_eps).squeeze(1)][: self.n_patches]
+        if len(rich) < self.n_patches:
+            raise UserError("The images are too flat for whitened patches: use images with more contrast.")
+        dictionary = F.normalize((rich - centre) @ whiten, dim=1)  # (K, P)
+        filters = dictionary @ whiten
+        self.offset = (filters @ centre).float()
+        filters = filters - filters.mean(1, keepdim=True)  # takes each patch's mean off its product
+        self.filters = filters.float().reshape(-1, channels, self.size, self.size)
+        return self
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] -> h (B, 8 K): per sign, dictionary patch and quadrant."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        few = 16 if x.device.type == "cpu" else len(x)  # responses that fit the cache: 6 times as fast
+        return torch.cat([self._encode(batch) for batch in x.split(few)])
+
+    def _encode(self, x: Tensor) -> Tensor:
+        mean = F.avg_pool2d(x.mean(1, keepdim=True), self.size, stride=1)  # (B, 1, H', W')
+        variance = F.avg_pool2d(x.square().mean(1, keepdim=True), self.size, stride=1) - mean.square()
+        scale = (variance.clamp(min=0) + self.contrast_eps).rsqrt()
+        product = F.conv2d(x, self.filters) * scale - self.offset[:, None, None]  # (B, K, H', W')
+        sides = (F.relu(product - self.alpha), F.relu(-product - self.alpha))
+        return torch.cat([F.adaptive_avg_pool2d(side, 2).flatten(1) for side in sides], dim=1)
+
+
+def zca(patches: Tensor, eps: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Mean (P,) of patches (M, P) and the symmetric matrix (P, P) that whitens them (Bell and Sejnowski 1997).
+
+    (patches - mean) @ matrix has the identity as covariance where eps, added to the eigenvalues, is 0.
+    """
+    mean = patches.mean(0)
+    centred = patches - mean
+    variance, axes = torch.linalg.eigh(centred.T @ centred / len(patches))
+    return mean, axes * (variance.clamp(min=0) + eps).rsqrt() @ axes.T
+
+
+def fit_baselines(x: Tensor, *, seed: int = 0) -> dict[str, nn.Module]:
+    """Fits "pixels", "pca" and "whitened patches" on training images x (N, C, H, W), uint8 or in [0, 1]."""
+    return {
+        "pixels": Pixels().fit(x),
+        "pca": PCA().fit(x),
+        "whitened patches": WhitenedPatches(seed=seed).fit(x),
+    }
+
+
+def _check(x: Tensor) -> int:
+    if x.ndim != 4 or not len(x):
+        raise UserError(f"Images have shape {tuple(x.shape)}: give at least one, as a tensor (N, C, H, W).")
+    return len(x)
+
+
+def _batches(x: Tensor, size: int = 2000) -> Iterator[Tensor]:
+    return map(_unit_interval, x.split(size))
+
+
+def _unit_interval(x: Tensor) -> Tensor:
+    return x.float() / 255 if x.dtype == torch.uint8 else x.float()

@@ -1,0 +1,96 @@
+"""The card of a model that comes from someone else: known fields only, each of its own kind, and bounded.
+
+What a card says is a claim. Pages show its texts, count with its numbers and offer its command to be copied, so that
+what could break or mislead them is refused or left out here, and whoever shows a text still escapes it.
+"""
+
+import math
+import re
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+from sslviz.header import Damaged
+
+MAX_TEXT = 2000  # characters
+MAX_ENTRIES = 40  # of a table in a card
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")  # of a row in such a table
+Reader = Callable[[str, Any], Any]  # name of a field, what stands there -> what is kept
+
+
+def read_card(raw: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a card: the known fields, checked; others are left out.
+
+    Raises:
+        Damaged: name or data set are missing, or a known field is not what it must be.
+    """
+    for key in ("name", "dataset"):
+        text = _text(key, raw.get(key))
+        if not 0 < len(text) <= 64 or text.startswith(".") or "/" in text or "\\" in text:
+            raise Damaged(f"has a card whose {key} is not a name")
+    return {"name": raw["name"], "dataset": _text("dataset", raw["dataset"])} | _fields(FIELDS, raw)
+
+
+def _fields(readers: dict[str, Reader], raw: dict[str, Any]) -> dict[str, Any]:
+    found = {key: read(key, raw[key]) for key, read in readers.items() if key in raw}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _text(key: str, value: Any) -> str:
+    """A text of one line, of characters that can be seen: none that turn the direction of writing, none by halves."""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise Damaged(f"has a card whose {key} is not a text of at most {MAX_TEXT:,} characters")
+    return "".join(c if c.isprintable() else " " for c in value).strip()
+
+
+def _command(key: str, value: Any) -> str | None:
+    """A command that someone will copy: one of this package, quoted anew word by word; any other is left out."""
+    try:
+        words = shlex.split(_text(key, value))
+    except ValueError:
+        return None
+    return shlex.join(words) if words[:2] in (["sslviz", "train"], ["sslviz", "models"]) else None
+
+
+def _number(low: float, high: float, *, whole: bool = False) -> Reader:
+    def read(key: str, value: Any) -> float:
+        if type(value) not in ((int,) if whole else (int, float)) or not low <= value <= high:
+            kind = "a whole number" if whole else "a number"
+            raise Damaged(f"has a card whose {key} is not {kind} from {low:g} to {high:g}")
+        return value
+
+    return read
+
+
+def _finite(key: str, value: Any) -> float:
+    if type(value) not in (int, float) or abs(value) > 1e15 or math.isnan(value):
+        raise Damaged(f"has a card whose {key} is not a finite number")
+    return value
+
+
+def _table(read: Reader) -> Reader:
+    def read_table(key: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict) or len(value) > MAX_ENTRIES or not all(map(LABEL.fullmatch, value)):
+            raise Damaged(f"has a card whose {key} is not a short table")
+        return {label: read(f"{key} {label}", entry) for label, entry in value.items()}
+
+    return read_table
+
+
+def _results(key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Damaged(f"has a card whose {key} is not a table")
+    return _fields(RESULTS, value)
+
+
+_share, _amount, _count = _number(0, 1), _number(0, 1e12), _number(0, 10**18, whole=True)
+RESULTS: dict[str, Reader] = {
+    "losses": _table(_finite), "monitor": _table(_finite), "linear_probe": _share, "knn": _share,
+    "baselines": _table(_share), "recon": _finite, "kl": _finite, "negative_elbo": _finite,
+    "n_test": _number(1, 10**9, whole=True),
+}  # fmt: skip
+FIELDS: dict[str, Reader] = {
+    "source": _text, "n_train": _count, "parameters": _count, "hardware": _text, "command": _command, "seed": _count,
+    "steps": _count, "epochs": _amount, "minutes": _amount, "batch_size": _count, "git_revision": _text,
+    "created": _text, "versions": _table(_text), "results": _results,
+}  # fmt: skip

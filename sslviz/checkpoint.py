@@ -1,0 +1,391 @@
+"""Models as folders: weights, config and a card that says where every number comes from.
+
+    <name>/model.safetensors   weights and buffers
+           config.json         method and the frozen config that the model is built from
+           card.json           data, source, seed, command, revision, time, hardware, results
+           embeddings.npz      optional: h and maps of the bundled test images
+           history/*.safetensors  optional: the encoder's weights at a few earlier steps, in eight bits
+
+Files are written whole or not at all, and read strictly: what is missing, left over or of another shape is an error.
+"""
+
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from sslviz.atomic import atomic, writing
+from sslviz.data import assets_dir, models_dir
+from sslviz.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+WEIGHTS, CONFIG, CARD, EMBEDDINGS, HISTORY = (
+    "model.safetensors",
+    "config.json",
+    "card.json",
+    "embeddings.npz",
+    "history",
+)
+RANDOM = "random-"  # prefix of the untrained twin of a model
+MAX_BYTES = 500_000_000  # larger weight files are refused before anything is read
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model without loading it."""
+
+    name: str
+    method: str  # "vae", "simclr", "moco" or "mlm"
+    dataset: str
+    path: Path
+    bundled: bool
+    card: dict[str, Any]
+
+    @property
+    def kind(self) -> Literal["image", "language"]:
+        return "language" if self.method == "mlm" else "image"
+
+
+# finding ------------------------------------------------------------------------------------------------------------
+
+
+def list_models(kind: Literal["image", "language"] | None = None) -> list[ModelInfo]:
+    """Bundled models first, then the person's own, each by name. Folders that can't be read are left out.
+
+    Args:
+        kind: of what the models are, None for all.
+    """
+    found = []
+    for folder, bundled in ((assets_dir() / "models", True), (models_dir(), False)):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if (path / WEIGHTS).is_file() and (path / CONFIG).is_file():
+                try:
+                    card = load_card(path)
+                    found.append(ModelInfo(path.name, card["method"], card["dataset"], path, bundled, card))
+                except (UserError, KeyError):
+                    continue
+    return [info for info in found if kind in (None, info.kind)]
+
+
+def find(name: str | Path) -> Path:
+    """The folder of a model, given its name or its path.
+
+    Raises:
+        UserError: there is no such model; the message lists those that there are.
+    """
+    for path in (assets_dir() / "models" / str(name), models_dir() / str(name)):
+        if NAME.fullmatch(str(name)) and (path / CONFIG).is_file():
+            return path
+    path = Path(name).expanduser()
+    if path.name in (WEIGHTS, CONFIG):
+        path = path.parent
+    if (path / CONFIG).is_file():
+        return path
+    if path.is_dir():
+        raise UserError(f"{path} is not a model: it has no {CONFIG}; name a folder that `sslviz train` has written.")
+    names = ", ".join(info.name for info in list_models()) or "none yet"
+    raise UserError(f"There is no model '{name}'; give the path of a model folder or one of these names: {names}.")
+
+
+def load_card(name: str | Path) -> dict[str, Any]:
+    """The card of a model (see the module's docstring); imports no torch."""
+    return read_json(find(name) / CARD)
+
+
+def check_name(name: str) -> str:
+    """The name, if a new model may have it.
+
+    Raises:
+        UserError: it can't be a model's name.
+    """
+    if not NAME.fullmatch(name) or name.startswith(RANDOM):
+        raise UserError(
+            f"{name!r:.80} can't be a model's name; use up to 64 of a-z, 0-9, '.', '_' and '-', not starting with "
+            f"'{RANDOM}'."
+        )
+    return name
+
+
+# reading ------------------------------------------------------------------------------------------------------------
+
+
+def load(name: str | Path, *, device: str = "cpu", seed: int = 0) -> "nn.Module":
+    """Load a model, ready to encode (eval mode, float32).
+
+    Args:
+        name: a bundled or own model's name, a folder, or "random-" and one of these for its untrained twin
+            ("random-mnist" is short for "random-simclr-mnist").
+        device: where the weights go.
+        seed: of the random twin's weights; a trained model does not depend on it.
+
+    Raises:
+        UserError: no such model, or its files are incomplete, damaged or do not fit together.
+    """
+    if str(name).startswith(RANDOM):
+        twin = str(name).removeprefix(RANDOM)
+        if not any(twin == info.name for info in list_models()) and not Path(twin).exists():
+            twin = f"simclr-{twin}"
+        return build(*read_config(find(twin)), seed=seed).eval().to(device)
+    folder = find(name)
+    return _load_weights(folder / WEIGHTS, *read_config(folder)).eval().to(device)
+
+
+def load_history(name: str | Path) -> "Iterator[tuple[int, nn.Module]]":
+    """(step, model) of each saved earlier state of a model, first to last. These models can encode, nothing else."""
+    folder = find(name)
+    for path in sorted((folder / HISTORY).glob("step-*.safetensors")):
+        model = _load_weights(path, *read_config(folder), keep=_encodes)
+        yield int(path.stem.removeprefix("step-")), model.eval()
+
+
+def load_embeddings(name: str | Path) -> "dict[str, np.ndarray] | None":
+    """What is stored of the bundled test images: `h` float32 (N, D_h), and for each map `<method>_xy` float32 (N, 2)
+    and `<method>_trustworthiness`; None where a model has none. Imports no torch.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = find(name) / EMBEDDINGS
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        h = arrays.pop("h_levels") * arrays.pop("h_step") + arrays.pop("h_low")
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} can't be read ({error}); delete it or restore it.") from error
+    return {"h": h.astype(np.float32)} | arrays
+
+
+def build(method: str, config: object, *, seed: int) -> "nn.Module":
+    """A freshly initialised model; the same seed gives the same weights, and the global generator is left alone."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _model_types()[method][0](config)
+
+
+def _model_types() -> dict[str, tuple[type, type]]:
+    from sslviz.models.moco import MoCo, MoCoConfig
+    from sslviz.models.simclr import SimCLR, SimCLRConfig
+    from sslviz.models.vae import VAE, VAEConfig
+
+    return {"vae": (VAE, VAEConfig), "simclr": (SimCLR, SimCLRConfig), "moco": (MoCo, MoCoConfig)}
+
+
+def read_config(folder: Path) -> tuple[str, Any]:
+    content = read_json(folder / CONFIG)
+    if "method" not in content and "model_type" in content:
+        raise UserError(f"{folder.name} is a language model, which sees no images; ask it with `sslviz fill`.")
+    return parse_config(content, where=folder / CONFIG)
+
+
+def parse_config(content: dict[str, Any], *, where: str | Path) -> tuple[str, Any]:
+    """The method and the frozen config in a parsed config.json; `where` it was found begins the sentence of an error.
+
+    Raises:
+        UserError: an unknown method, or keys and values that are not those of its config.
+    """
+    import cattrs
+
+    method, types = content.get("method"), _model_types()
+    if not isinstance(method, str) or method not in types:
+        raise UserError(f"{where} names the method {method!r:.60}; known methods are {', '.join(types)}.")
+    try:
+        return method, cattrs.Converter(forbid_extra_keys=True).structure(content["model"], types[method][1])
+    except Exception as error:  # cattrs groups errors of many types; whichever it is, the file is not a config
+        reason = "; ".join(cattrs.transform_error(error)) if isinstance(error, ExceptionGroup) else str(error)
+        raise UserError(f"{where} is not a valid {method} config: {reason:.300}.") from error
+
+
+def outline(method: str, config: object) -> "nn.Module":
+    """The model of a config without memory: its tensors have names, shapes and dtypes, and no values."""
+    import torch
+
+    with torch.device("meta"):
+        return _model_types()[method][0](config)
+
+
+def _encodes(key: str) -> bool:
+    """Whether a tensor is needed to encode an image."""
+    return key.startswith(("encoder.", "mu_head.", "logvar_head."))
+
+
+def _load_weights(
+    path: Path, method: str, config: object, *, keep: Callable[[str], bool] = lambda key: True
+) -> "nn.Module":
+    """Build the model without memory, compare the file's header with it, and only then read tensors.
+
+    `keep` says which tensors the file must have; the others stay without memory, and using them is an error.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load_file
+
+    model = outline(method, config)
+    expected = {key: value for key, value in model.state_dict().items() if keep(key)}
+    try:
+        check_size(path.stat().st_size, where=path)
+        with safe_open(path, framework="pt") as file:
+            header = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            found = {key: (value.get_dtype(), tuple(value.get_shape())) for key, value in header.items()}
+        check_tensors(found, expected, where=path)
+        tensors = load_file(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; train the model again or restore the file.") from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} can't be read ({error}); it is damaged or not a safetensors file.") from error
+    tensors = {key: value.to(expected[key].dtype) for key, value in tensors.items()}
+    if bad := [key for key, value in tensors.items() if not value.isfinite().all()]:
+        raise UserError(f"{path}: tensor '{bad[0]}' holds values that are not finite; train the model again.")
+    model.load_state_dict(tensors, strict=False, assign=True)  # the keys were compared above
+    return model
+
+
+def check_size(n_bytes: int, *, where: str | Path) -> None:
+    """Refuse weights that are larger than `MAX_BYTES`, before anything is read."""
+    if n_bytes > MAX_BYTES:
+        raise UserError(f"{where} is larger than {MAX_BYTES / 1e6:.0f} MB, the most that is read.")
+
+
+def check_tensors(
+    found: Mapping[str, tuple[str, tuple[int, ...]]], expected: "Mapping[str, torch.Tensor]", *, where: str | Path
+) -> None:
+    """Hold what a file's header says of its tensors, (dtype, shape) by name, against those of a model.
+
+    Raises:
+        UserError: a tensor is missing, left over, or of another shape or type.
+    """
+    missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    if missing or extra:
+        parts = [f"{what} {', '.join(keys[:3])}" for what, keys in (("missing", missing), ("left over", extra)) if keys]
+        raise UserError(f"{where} does not fit its {CONFIG}: tensors {' and '.join(parts)}.")
+    for key, value in expected.items():
+        dtype, shape = found[key]
+        if shape != tuple(value.shape):
+            raise UserError(
+                f"{where}: tensor '{key}' has the shape {shape}, its {CONFIG} asks for {tuple(value.shape)}."
+            )
+        allowed = ("F32", "F16", "BF16", "F8_E4M3") if value.is_floating_point() else ("I64",)
+        if dtype not in allowed:
+            raise UserError(f"{where}: tensor '{key}' has the type {dtype}, expected {' or '.join(allowed)}.")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        UserError: it is missing, damaged or no object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; train the model again or restore the file.") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} can't be read ({error}); restore the file or train the model again.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a JSON object; restore the file or train the model again.")
+    return content
+
+
+# writing ------------------------------------------------------------------------------------------------------------
+
+
+def save(model: "nn.Module", folder: Path, *, card: dict[str, Any], dtype: "torch.dtype | None" = None) -> Path:
+    """Write a model's weights, config and card into a folder, each file whole or not at all.
+
+    Args:
+        model: any of the package's models.
+        folder: made when it is not there; other files in it (history) stay.
+        card: must have "dataset"; "name" and "method" are filled in.
+        dtype: of the floating-point tensors on disk (default as they are).
+
+    Raises:
+        UserError: the folder can't be written or the disk is full.
+    """
+    card = {"name": folder.name, "method": model.method} | card
+    with writing(folder):
+        if model.method == "mlm":
+            from sslviz.models import language
+
+            language.save(model, folder)
+        else:
+            save_weights(model, folder / WEIGHTS, dtype=dtype)
+            write_json({"method": model.method, "model": plain(model.config)}, folder / CONFIG)
+        write_json(card, folder / CARD)
+    return folder
+
+
+def save_history(model: "nn.Module", folder: Path, *, step: int) -> None:
+    """Keep the encoder's weights of this moment beside the model that is being trained.
+
+    They are there to be looked back at, so eight bits a weight will do (float8, three of them mantissa); biases and
+    statistics keep half precision.
+    """
+    import torch
+
+    path = folder / HISTORY / f"step-{step:06d}.safetensors"
+    with writing(path.parent):
+        save_weights(model, path, dtype=torch.float16, matrices=torch.float8_e4m3fn, keep=_encodes)
+
+
+def save_embeddings(folder: Path, h: np.ndarray, **arrays: np.ndarray) -> None:
+    """Write h (N, D_h), rounded to 256 levels a dimension, and other arrays of the bundled test images."""
+    from sslviz import npz
+
+    low, high = h.min(0), h.max(0)
+    step = np.maximum(high - low, 1e-12) / 255
+    levels = np.rint((h - low) / step).astype(np.uint8)
+    npz.write(folder / EMBEDDINGS, {"h_levels": levels, "h_low": low, "h_step": step} | arrays, compress=True)
+
+
+def save_weights(
+    model: "nn.Module",
+    path: Path,
+    *,
+    dtype: "torch.dtype | None" = None,
+    matrices: "torch.dtype | None" = None,
+    keep: Callable[[str], bool] = lambda key: True,
+) -> None:
+    """Write the parameters and buffers (those whose name `keep` accepts) as safetensors, atomically.
+
+    Args:
+        model: whose state is written.
+        path: of the file.
+        dtype: of floating-point tensors (default as they are).
+        matrices: of those with two dimensions or more (default as `dtype`).
+        keep: which names are written.
+    """
+    from safetensors.torch import save_file
+
+    def on_disk(tensor: "torch.Tensor") -> "torch.Tensor":
+        wanted = (matrices if tensor.ndim > 1 else None) or dtype
+        tensor = tensor.detach().to("cpu", wanted if wanted and tensor.is_floating_point() else tensor.dtype)
+        return tensor.clone().contiguous()
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as temporary:
+        save_file({key: on_disk(value) for key, value in model.state_dict().items() if keep(key)}, temporary)
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write a JSON object, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def plain(config: object) -> dict[str, Any]:
+    """A config as the JSON object that `parse_config` takes for its "model"."""
+    import cattrs
+
+    return cattrs.unstructure(config)

@@ -1,0 +1,292 @@
+"""A model of images as one file, to hand on: its weights in safetensors, its config and card in that file's metadata.
+
+A file may come from anyone. Nothing in it is run, unpacked or allocated before its header has been held against the
+model that its config describes; and what its card says of results is kept as the claim that it is ("imported": true).
+"""
+
+import io
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sslviz import checkpoint
+from sslviz.atomic import atomic, writing
+from sslviz.card import read_card
+from sslviz.checkpoint import CARD, CONFIG, WEIGHTS, ModelInfo
+from sslviz.data import DATASETS, assets_dir, models_dir
+from sslviz.errors import UserError
+from sslviz.header import Damaged, Header, copy_tensors, parse, read_header
+
+FORMAT = "sslviz-model-1"
+MAX_JSON = {"config": 8 << 10, "card": 64 << 10}  # characters
+MAX_VALUES = 50_000_000  # parameters and buffers: 200 MB as float32; MoCo with two ResNet-18 has 24 million
+MAX_DIM = 4096  # of h
+STAGES = 8  # most stages of an encoder
+# the least and the most of each number in a config, so that no file describes a model that nobody could run
+BOUNDS = {
+    "channels": (1, 3), "widths": (1, 2048), "strides": (1, 4), "depth": (0, 8), "pool": (1, 8), "hidden": (1, 8192),
+    "dim": (1, 4096), "queue_size": (1, 1 << 18), "latent_dim": (1, 1024), "shape": (1, 256), "beta": (0, 1e4),
+    "sigma": (1e-3, 100), "temperature": (1e-3, 100), "momentum": (0, 1),
+}  # fmt: skip
+AGAIN = "export the model again with `sslviz models export`."
+RESTORE = "restore the file or train the model again."
+TAKEN = "There is a model '{}' already; choose another name."
+IMPORTING, DELETING = ".importing-", ".deleting-"  # beginnings of folders that are gone in a moment
+
+
+# own models ---------------------------------------------------------------------------------------------------------
+
+
+def own_models() -> list[ModelInfo]:
+    """The person's own finished models, by name."""
+    return [info for info in checkpoint.list_models() if not info.bundled]
+
+
+def rename(name: str, new: str) -> Path:
+    """Give an own model another name; returns its new folder.
+
+    Raises:
+        UserError: no such own model, or `new` is taken or can't be a name.
+    """
+    info, target = _own(name), _free(new)
+    with writing(models_dir()):
+        _claim(info.path, target)
+        checkpoint.write_json(info.card | {"name": new}, target / CARD)
+    return target
+
+
+def delete(name: str) -> None:
+    """Delete an own model and all that lies in its folder.
+
+    Raises:
+        UserError: no such own model, or it can't be removed.
+    """
+    info = _own(name)
+    with writing(models_dir()):
+        gone = tempfile.mkdtemp(dir=models_dir(), prefix=DELETING)
+        os.replace(info.path, Path(gone) / name)  # at once, so that no list shows half a model
+        shutil.rmtree(gone)
+
+
+def _own(name: str) -> ModelInfo:
+    found = {info.name: info for info in own_models()}
+    if name in found and models_dir().resolve() != (assets_dir() / "models").resolve():
+        return found[name]
+    if any(info.name == name for info in checkpoint.list_models()):
+        raise UserError(f"{name} came with sslviz and stays as it is; only your own models can be renamed or deleted.")
+    raise UserError(f"You have no model {name!r:.80}; yours are: {', '.join(found) or 'none yet'}.")
+
+
+def _free(name: str) -> Path:
+    """The folder of a new model's name, if nothing has that name."""
+    target = models_dir() / checkpoint.check_name(name)
+    if os.path.lexists(target) or (assets_dir() / "models" / name).exists():
+        raise UserError(TAKEN.format(name))
+    return target
+
+
+def _claim(folder: Path, target: Path) -> None:
+    """Move a folder to a place that is still free: making the place decides between two who want it."""
+    try:
+        target.mkdir()
+    except FileExistsError:
+        raise UserError(TAKEN.format(target.name)) from None
+    try:
+        os.replace(folder, target)
+    except OSError:
+        target.rmdir()
+        raise
+
+
+# out ----------------------------------------------------------------------------------------------------------------
+
+
+def pack(name: str) -> bytes:
+    """A model of images, bundled or own, as one file.
+
+    Raises:
+        UserError: no such model, or one of language, or its files are damaged.
+    """
+    models = {info.name: info for info in checkpoint.list_models("image")}
+    if name not in models:
+        raise UserError(f"There is no model of images {name!r:.80}; choose one of {', '.join(models)}.")
+    info = models[name]
+    path = info.path / WEIGHTS
+    with _opened(path) as (file, size), _said(path, RESTORE):
+        checkpoint.check_size(size, where=path)
+        header = read_header(file, size)
+        method, config = checkpoint.read_config(info.path)
+        _check_model(method, config, header, path)
+        texts = {"config": {"method": method, "model": checkpoint.plain(config)}, "card": info.card}
+        metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in texts.items()}
+        return header.as_bytes({"format": FORMAT} | metadata) + file.read()
+
+
+# in -----------------------------------------------------------------------------------------------------------------
+
+
+def unpack(data: bytes | Path, *, name: str | None = None) -> Path:
+    """Make a file that `pack` wrote one of the person's own models; returns its folder.
+
+    Args:
+        data: the file, or its bytes.
+        name: of the model; by default the one in its card, with a number behind it where that is taken.
+
+    Raises:
+        UserError: the file is not such a file, or it is damaged, too large or crafted, or the name is taken. Nothing
+            is left of it then.
+    """
+    where = data.name if isinstance(data, Path) else "The file"
+    with _opened(data) as (file, size), _said(where, AGAIN):
+        checkpoint.check_size(size, where=where)
+        header = read_header(file, size)
+        method, config, card = _read_metadata(header.metadata, where)
+        _check_model(method, config, header, where)
+        _check_images(config, card["dataset"])
+        target = _free(name) if name is not None else _numbered(card["name"])
+        card |= {"name": target.name, "method": method, "imported": True}
+        with writing(models_dir()):
+            _sweep()
+            with tempfile.TemporaryDirectory(dir=models_dir(), prefix=IMPORTING) as temporary:
+                folder = Path(temporary) / "model"  # one deeper than where models are looked for
+                folder.mkdir()
+                with atomic(folder / WEIGHTS) as weights, open(weights, "wb") as out:
+                    copy_tensors(file, header, out)
+                checkpoint.write_json({"method": method, "model": checkpoint.plain(config)}, folder / CONFIG)
+                checkpoint.write_json(card, folder / CARD)
+                _try_out(folder)
+                _claim(folder, target)
+    return target
+
+
+@contextmanager
+def _opened(data: bytes | Path) -> Iterator[tuple[BinaryIO, int]]:
+    """A file to read from and its size in bytes."""
+    if isinstance(data, bytes):
+        yield io.BytesIO(data), len(data)
+        return
+    try:
+        if not stat.S_ISREG(data.stat().st_mode):  # a pipe would never end
+            raise UserError(f"{data} is not a file; name one that `sslviz models export` wrote.")
+        file = open(data, "rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise UserError(f"{data} can't be read ({error.strerror}); name a file that is there.") from error
+    with file:
+        yield file, os.fstat(file.fileno()).st_size
+
+
+@contextmanager
+def _said(where: str | Path, remedy: str) -> Iterator[None]:
+    """Say what is wrong with a file, and what to do about it."""
+    try:
+        yield
+    except Damaged as error:
+        raise UserError(f"{where} {error}; {remedy}") from error
+
+
+def _numbered(name: str) -> Path:
+    checkpoint.check_name(name)
+    for number in range(1, 1000):
+        try:
+            return _free(name if number == 1 else f"{name[:59]}-{number}")
+        except UserError:
+            continue
+    raise UserError(TAKEN.format(name))
+
+
+def _sweep() -> None:
+    """Remove what a killed process left a day ago or longer."""
+    for prefix in (IMPORTING, DELETING):
+        for left in models_dir().glob(f"{prefix}*"):
+            if time.time() - left.stat().st_mtime > 24 * 3600:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _read_metadata(metadata: Any, where: str | Path) -> tuple[str, Any, dict[str, Any]]:
+    """Method, config and card out of the header's metadata."""
+    if not isinstance(metadata, dict) or not metadata.keys() >= {"format", "config", "card"}:
+        raise Damaged("holds tensors, but no config and card of a model")
+    if metadata["format"] != FORMAT or len(metadata) != 3:
+        raise Damaged("is of another version of this format, or has more in it than that has")
+    parsed = {}
+    for key, most in MAX_JSON.items():
+        if not isinstance(metadata[key], str) or len(metadata[key]) > most:
+            raise Damaged(f"has a {key} of more than {most:,} characters, or none")
+        parsed[key] = parse(metadata[key], key)
+    _check_words(parsed["config"])
+    if parsed["config"].keys() != {"method", "model"}:
+        raise Damaged("has a config that is not of 'method' and 'model'")
+    method, config = checkpoint.parse_config(parsed["config"], where=f"The config of {where}")
+    _check_bounds(checkpoint.plain(config))
+    return method, config, read_card(parsed["card"])
+
+
+def _check_words(content: dict[str, Any] | list[Any], depth: int = 0) -> None:
+    """A config is made of short plain words and few numbers, whatever they are."""
+    parts = [*content.keys(), *content.values()] if isinstance(content, dict) else content
+    if depth > 3 or len(parts) > 40:
+        raise Damaged("has a config that is larger than any")
+    for part in parts:
+        if isinstance(part, dict | list):
+            _check_words(part, depth + 1)
+        elif isinstance(part, str) and not re.fullmatch(r"[a-z0-9_]{1,40}", part):
+            raise Damaged("has a config with words that are in none")
+
+
+def _check_bounds(config: dict[str, Any]) -> None:
+    for key, value in config.items():
+        if isinstance(value, dict):
+            _check_bounds(value)
+            continue
+        numbers = [v for v in (value if isinstance(value, list | tuple) else (value,)) if type(v) in (int, float)]
+        if numbers and not all(BOUNDS[key][0] <= v <= BOUNDS[key][1] for v in numbers):  # nan is within none
+            raise Damaged(f"describes a model whose {key} is not {BOUNDS[key][0]:g} to {BOUNDS[key][1]:g}")
+        if len(numbers) > STAGES:
+            raise Damaged(f"describes a model of more than {STAGES} {key}")
+
+
+def _check_model(method: str, config: Any, header: Header, where: str | Path) -> None:
+    """Hold a header against its config, by a model that has shapes and no memory."""
+    if method != "vae" and config.encoder.dim > MAX_DIM:
+        raise Damaged(f"describes a model whose h has {config.encoder.dim:,} dimensions, more than {MAX_DIM:,}")
+    expected = checkpoint.outline(method, config).state_dict()
+    if (values := sum(value.numel() for value in expected.values())) > MAX_VALUES:
+        raise Damaged(f"describes a model of {values:,} numbers, more than {MAX_VALUES:,}")
+    found = {key: (tensor.dtype, tensor.shape) for key, tensor in header.tensors.items()}
+    checkpoint.check_tensors(found, expected, where=where)
+
+
+def _check_images(config: Any, dataset: str) -> None:
+    """A model that says it is of a known data set must take its images."""
+    shape = getattr(config, "shape", None) or (config.encoder.channels,)
+    if shape[0] == 2 or min(shape[1:], default=8) < 8:
+        raise Damaged(f"describes a model of images of shape {tuple(shape)}, which none have")
+    if dataset in DATASETS and tuple(shape) != DATASETS[dataset].shape[: len(shape)]:
+        raise Damaged(f"says that its model is of {DATASETS[dataset].title}, whose images it can't take")
+
+
+def _try_out(folder: Path) -> None:
+    """Show the model a few random images: numbers that are finite one by one may still explode together."""
+    import torch
+
+    from sslviz.embed import encode
+
+    try:
+        model = checkpoint.load(folder)
+        shape = model.config.shape if model.method == "vae" else (model.config.encoder.channels, 32, 32)
+        x = torch.randint(256, (4, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        h = torch.from_numpy(encode(model, x))
+        with torch.no_grad():
+            answer = model.decode(h) if model.method == "vae" else model.project(h)
+    except (RuntimeError, MemoryError) as error:
+        raise Damaged(f"holds a model that does not run ({str(error).splitlines()[0]:.100})") from error
+    if not (h.isfinite().all() and answer.isfinite().all()):
+        raise Damaged("holds a model whose answer to an image is not finite")

@@ -1,0 +1,486 @@
+"""Masked language models: BERT and its kin (Devlin et al. 2019, arXiv:1810.04805), as `transformers` builds them.
+
+The vocabulary head is by far the widest layer of a small model, so it runs on the positions that are asked for, never
+on the whole sentence.
+"""
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sslviz import hub
+from sslviz.errors import UserError
+from sslviz.text import IGNORED, mask_words, tokenise
+
+MAX_PIECES = 512  # of a sentence, whatever more a model could take: attention is quadratic
+MOST_WORDS = 100_000  # more than a sentence has
+
+
+@dataclass(frozen=True)
+class MaskedLMConfig:
+    """How a masked language model is pretrained further.
+
+    Attributes:
+        base: folder of the model to start from, in the layout of `transformers`; it may lack the vocabulary head.
+        mask_rate: share of the words that are masked.
+        max_length: pieces of a sentence, what is longer is cut.
+        heldout: share of the sentences that are only watched, the last ones of the file.
+        freeze_embeddings: leave the word embeddings, which the head shares, as they are.
+    """
+
+    base: str = "bert-mini"
+    mask_rate: float = 0.15
+    max_length: int = 64
+    heldout: float = 0.01
+    freeze_embeddings: bool = True
+
+
+class MaskedLM(nn.Module):
+    """A model of `transformers` with its tokenizer, and its head set apart from its body."""
+
+    method = "mlm"
+
+    def __init__(self, model: nn.Module, tokenizer: Any, config: MaskedLMConfig | None = None, name: str = "") -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.config = config or MaskedLMConfig()
+        self.name = name
+
+    def forward(self, ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
+        """Logits of the pieces at some positions.
+
+        Args:
+            ids: pieces, int64 (B, L).
+            attention_mask: (B, L), 0 where padded.
+            positions: bool (B, L), M of them true.
+
+        Returns:
+            (M, V), in the order of the positions.
+        """
+        if _head(self.model) is None:  # a kind that is not known here: the whole sentence through the head
+            return self.model(input_ids=ids, attention_mask=attention_mask).logits[positions]
+        h = self.model.base_model(input_ids=ids, attention_mask=attention_mask).last_hidden_state  # (B, L, D)
+        return self.head(h[positions])
+
+    def head(self, h: Tensor) -> Tensor:
+        """Hidden states (M, D) -> logits (M, V)."""
+        return head_of(self.model)(h)
+
+
+@dataclass(frozen=True)
+class CausalLM:
+    """A model that reads from the left and predicts the next piece (GPT-2), with its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+
+
+@dataclass(frozen=True)
+class NextSentence:
+    """A BERT with the head that says whether one sentence follows another, with its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+
+
+def head_of(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The vocabulary head of a masked language model: hidden states (…, D) -> logits (…, V).
+
+    Raises:
+        UserError: a kind of model whose head is not known here.
+    """
+    if head := _head(model):
+        return head
+    raise UserError(f"The head of a {type(model).__name__} is not known; choose BERT, RoBERTa, DistilBERT or ALBERT.")
+
+
+def _head(model: nn.Module) -> Callable[[Tensor], Tensor] | None:
+    for name in ("cls", "lm_head", "predictions"):  # BERT; RoBERTa, XLM-R and GPT-2; ALBERT
+        if hasattr(model, name):
+            return getattr(model, name)
+    chains = (
+        ("vocab_transform", "activation", "vocab_layer_norm", "vocab_projector"),  # DistilBERT
+        ("generator_predictions", "generator_lm_head"),  # ELECTRA
+        ("head", "decoder"),  # ModernBERT
+    )
+    for names in chains:
+        if all(hasattr(model, name) for name in names):
+            return nn.Sequential(*(getattr(model, name) for name in names))
+    return None
+
+
+# loading ------------------------------------------------------------------------------------------------------------
+
+
+def load(name: str | Path, *, progress: Callable[[float], None] | None = None, wait_seconds: float = 20.0) -> MaskedLM:
+    """Load a masked language model, ready to fill masks (eval mode, float32).
+
+    What is on this machine is used as it is; only a name that is not is fetched from the Hub.
+
+    Args:
+        name: a bundled or own model, a folder in the layout of `transformers`, or a name on the Hub.
+        progress: see `hub.fetch`.
+        wait_seconds: see `hub.fetch`.
+
+    Raises:
+        UserError: there is no such model, it can't be fetched or read, or it fills no masks.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    folder = _find(name, _check_masked, progress, wait_seconds)
+    tokenizer = load_tokenizer(folder)
+    model = _read(AutoModelForMaskedLM, folder, str(name), "lacks the head that fills masks")
+    return MaskedLM(model, tokenizer, name=str(name)).eval()
+
+
+def load_causal(
+    name: str | Path, *, progress: Callable[[float], None] | None = None, wait_seconds: float = 20.0
+) -> CausalLM:
+    """Load a model that predicts the next word, as `load` does.
+
+    Raises:
+        UserError: as `load`, or a model that does not read from the left.
+    """
+    from transformers import AutoModelForCausalLM
+
+    folder = _find(name, _check_causal, progress, wait_seconds)
+    model = _read(AutoModelForCausalLM, folder, str(name), "lacks the head that predicts the next word")
+    return CausalLM(model, _read_tokenizer(folder), str(name))
+
+
+def has_next_sentence(name: str | Path) -> bool:
+    """Whether a model that is on this machine has a next-sentence head; reads no weights."""
+    folder = hub.find(name)
+    return folder is not None and any("seq_relationship" in key for key in hub.tensor_names(folder))
+
+
+def load_next_sentence(
+    name: str | Path, *, progress: Callable[[float], None] | None = None, wait_seconds: float = 20.0
+) -> NextSentence:
+    """Load a model with its next-sentence head, as `load` does.
+
+    Raises:
+        UserError: as `load`, or a model without that head.
+    """
+    from transformers import AutoModelForNextSentencePrediction
+
+    folder = _find(name, _check_next_sentence, progress, wait_seconds)
+    if not has_next_sentence(folder):
+        raise UserError(f"{name} has no next-sentence head; choose one that has, such as bert-base-uncased.")
+    model = _read(AutoModelForNextSentencePrediction, folder, str(name), "lacks the next-sentence head")
+    return NextSentence(model, load_tokenizer(folder), str(name))
+
+
+def available(name: str | Path) -> bool:
+    """Whether a model can be loaded without the network."""
+    return hub.find(name) is not None
+
+
+def _find(
+    name: str | Path,
+    check: Callable[[dict[str, Any], str], None],
+    progress: Callable[[float], None] | None,
+    wait_seconds: float,
+) -> Path:
+    folder = hub.find(name)
+    if folder is None:
+        folder = hub.fetch(
+            str(name), check=lambda config: check(config, str(name)), progress=progress, wait_seconds=wait_seconds
+        )
+    check(_config(folder), str(name))
+    return folder
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / 'config.json'} can't be read ({error}); restore the file.") from error
+    return config if isinstance(config, dict) else {}
+
+
+def _check_masked(config: dict[str, Any], name: str) -> None:
+    """Refuse, by its config.json, what can't fill masks."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    kind, built = config.get("model_type"), " ".join(config.get("architectures") or ())
+    other = "choose a masked language model, such as bert-base-uncased"
+    if "method" in config and kind is None:
+        raise UserError(f"{name} is a model of images; {other}.")
+    if config.get("is_decoder") or kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or config.get("is_encoder_decoder"):
+        what = "predicts the next word only" if "CausalLM" in built or "LMHead" in built else "fills no masks"
+        raise UserError(f"{name} ({kind or 'of an unknown kind'}) {what}; {other}.")
+    if built and not any(part in built for part in ("LM", "PreTraining")):
+        raise UserError(f"{name} ({built}) lacks the head that fills masks; {other}.")
+
+
+def _check_causal(config: dict[str, Any], name: str) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KINDS
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
+
+    kind = config.get("model_type")
+    if kind not in KINDS or (kind in MASKED and not config.get("is_decoder")):
+        raise UserError(f"{name} ({kind or 'of an unknown kind'}) does not predict the next word; choose gpt2, say.")
+
+
+def _check_next_sentence(config: dict[str, Any], name: str) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_NEXT_SENTENCE_PREDICTION_MAPPING_NAMES as KINDS
+
+    if config.get("model_type") not in KINDS:
+        raise UserError(f"{name} has no next-sentence head; choose one that has, such as bert-base-uncased.")
+
+
+def _read(kind: Any, folder: Path, name: str, lack: str) -> nn.Module:
+    """Read a model's weights; attention is computed in the open, so that it can be shown."""
+    try:
+        with torch.random.fork_rng(devices=[]), _quiet():
+            model, report = kind.from_pretrained(
+                folder, output_loading_info=True, local_files_only=True, dtype=torch.float32,
+                attn_implementation="eager",
+            )  # fmt: skip
+    except Exception as error:  # transformers raises many types for a folder that does not fit
+        raise UserError(f"{name} can't be read: {_first_line(error)}") from error
+    missing = [key for key in report["missing_keys"] if "pooler" not in key and "position_ids" not in key]
+    if missing or report["mismatched_keys"]:
+        raise UserError(f"{name} {lack} ({sorted(missing)[:1] or 'of another shape'}); choose another model.")
+    return model.eval().requires_grad_(False)
+
+
+def load_tokenizer(name: str | Path) -> Any:
+    """The fast tokenizer of a model's folder.
+
+    Raises:
+        UserError: no such folder, or no fast tokenizer with a mask in it.
+    """
+    folder = _folder(name)
+    tokenizer = _read_tokenizer(folder)
+    if not tokenizer.is_fast or tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
+        raise UserError(f"The tokenizer of {folder} has no mask or can't tell words apart; choose a BERT or a RoBERTa.")
+    return tokenizer
+
+
+def _read_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        with _quiet():
+            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # transformers raises many types for a folder that does not fit
+        raise UserError(f"{folder} has no tokenizer that can be read: {_first_line(error)}") from error
+
+
+def _folder(name: str | Path) -> Path:
+    if folder := hub.find(name):
+        return folder
+    raise UserError(f"{name} holds no model; give --model.base the folder of a BERT in transformers' layout.")
+
+
+def load_base(config: MaskedLMConfig, *, seed: int, frequencies: Tensor | None = None) -> MaskedLM:
+    """The model that a training starts from.
+
+    A missing head begins as what helps most: the identity before the decoder, and the logarithm of each piece's
+    frequency as the decoder's bias.
+
+    Args:
+        config: names the folder in `base`.
+        seed: of the weights that the folder lacks.
+        frequencies: how often each piece stands in the text (V,), for a missing head's bias.
+
+    Raises:
+        UserError: no such folder, or its files can't be read as a masked language model with a fast tokenizer.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    folder = _folder(config.base)
+    tokenizer = load_tokenizer(folder)
+    try:
+        with torch.random.fork_rng(devices=[]), _quiet():
+            torch.manual_seed(seed)
+            model, report = AutoModelForMaskedLM.from_pretrained(
+                folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
+            )
+    except Exception as error:  # transformers raises many types for a folder that does not fit
+        raise UserError(f"{folder} can't be read as a masked language model: {_first_line(error)}") from error
+    for module in model.modules():  # a short training on much text has nothing to overfit
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    if any("predictions" in key or "head" in key for key in report["missing_keys"]):
+        _begin_head(model, frequencies)
+    decoder = model.get_output_embeddings()
+    if config.freeze_embeddings:
+        model.get_input_embeddings().weight.requires_grad_(False)
+        decoder.weight.requires_grad_(False)
+    return MaskedLM(model, tokenizer, config)
+
+
+def save(model: MaskedLM, folder: Path, *, compact: bool = False) -> None:
+    """Write a model and its tokenizer in the layout of `transformers`, each file whole or not at all.
+
+    Args:
+        model: its weights are float32 again when they are read, however they are written.
+        folder: must be there.
+        compact: write matrices with 8 bits a number (float8, 3 of them mantissa) and the rest with 16, a quarter of
+            the size.
+    """
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
+        with _quiet():
+            model.model.save_pretrained(temporary)
+            model.tokenizer.save_pretrained(temporary)
+        if compact:
+            _round(Path(temporary) / "model.safetensors")
+        files = sorted(Path(temporary).iterdir(), key=lambda path: path.suffix == ".safetensors")  # weights last
+        for path in files:
+            path.chmod(0o644)
+            os.replace(path, folder / path.name)
+
+
+def _round(path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    def rounded(tensor: Tensor) -> Tensor:
+        return tensor.to(torch.float8_e4m3fn if tensor.ndim > 1 else torch.float16)
+
+    save_file({key: rounded(tensor) for key, tensor in load_file(path).items()}, path, {"format": "pt"})
+
+
+# judging ------------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def evaluate_masked(
+    model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float = 0.15, batch_size: int = 32
+) -> dict[str, float]:
+    """Mask whole words at random and count those that the model finds: all their pieces first, or among the first five.
+
+    Only words with a letter in them and without unknown pieces are masked, each piece by the mask alone, at least one
+    word a sentence.
+
+    Args:
+        model: left in the mode that it was in.
+        texts: sentences; those without a word are left out.
+        seed: of the choice of words.
+        rate: share of the words masked at a time.
+        batch_size: sentences a forward pass.
+
+    Returns:
+        n_masked (words), n_sentences, top1 and top5 in [0, 1].
+    """
+    device, training, right = next(model.parameters()).device, model.training, {1: 0, 5: 0}
+    total = n_sentences = 0
+    model.eval()
+    for _, ids, words, masked, labels in _masked(model, texts, seed=seed, rate=rate, batch_size=batch_size):
+        chosen = labels != IGNORED
+        inputs = (masked, ids != model.tokenizer.pad_token_id, chosen)
+        logits = model(*(tensor.to(device) for tensor in inputs)).cpu()  # (M, V)
+        ranks = (logits > logits.gather(1, labels[chosen][:, None])).sum(1)  # (M,), 0 is first
+        whole = chosen.nonzero()[:, 0] * MOST_WORDS + words[chosen]  # (M,), one number a word
+        _, word = whole.unique(return_inverse=True)
+        worst = torch.zeros(int(word.max()) + 1, dtype=ranks.dtype).scatter_reduce(0, word, ranks, "amax")
+        total, n_sentences = total + len(worst), n_sentences + len(ids)
+        for k in right:
+            right[k] += int((worst < k).sum())
+    model.train(training)
+    found = {f"top{k}": count / max(1, total) for k, count in right.items()}
+    return {"n_masked": total, "n_sentences": n_sentences} | found
+
+
+def masked_spans(
+    model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float = 0.15, batch_size: int = 32
+) -> list[list[tuple[int, int]]]:
+    """The words that `evaluate_masked` masks with the same arguments: (start, end) in characters, for each sentence."""
+    spans: list[list[tuple[int, int]]] = [[] for _ in texts]
+    for rows, _, words, _, labels in _masked(model, texts, seed=seed, rate=rate, batch_size=batch_size):
+        encoded = model.tokenizer([texts[row] for row in rows], truncation=True, max_length=limit(model))
+        for i, row in enumerate(rows):
+            for word in sorted(set(words[i][labels[i] != IGNORED].tolist())):
+                start, end = encoded.word_to_chars(i, word)
+                start += len(texts[row][start:end]) - len(texts[row][start:end].lstrip())  # a space counted to it
+                spans[row].append((start, end))
+    return spans
+
+
+def _masked(
+    model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float, batch_size: int
+) -> Iterator[tuple[np.ndarray, Tensor, Tensor, Tensor, Tensor]]:
+    """Batches of row numbers, and of ids, words, masked ids and labels (B, L)."""
+    tokenizer = model.tokenizer
+    sentences = tokenise(texts, tokenizer, max_length=limit(model))
+    row = np.repeat(np.arange(len(sentences)), sentences.lengths)
+    _, word = np.unique(row * MOST_WORDS + sentences.words, return_inverse=True)
+    good = np.bincount(word, _letters(tokenizer)[sentences.ids]) > 0
+    good &= np.bincount(word, sentences.ids == tokenizer.unk_token_id) == 0
+    sentences = replace(sentences, words=np.where(good[word], sentences.words, -1).astype(np.int16))
+    some = np.bincount(row, sentences.words >= 0, len(sentences)) > 0  # sentences with a word to mask
+    order = np.argsort(sentences.lengths, kind="stable")
+    order, generator = order[some[order]], torch.Generator().manual_seed(seed)
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        ids, words = sentences.batch(rows, pad_id=tokenizer.pad_token_id)
+        masked, labels = mask_words(
+            ids, words, rate=rate, mask_id=tokenizer.mask_token_id, vocab_size=len(tokenizer), generator=generator,
+            corrupt=False,
+        )  # fmt: skip
+        yield rows, ids, words, masked, labels
+
+
+def limit(model: MaskedLM) -> int:
+    """The most pieces that a sentence may have, special ones included."""
+    most = getattr(model.model.config, "max_position_embeddings", None) or MAX_PIECES
+    for name, module in model.model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            most -= module.padding_idx + 1 if module.padding_idx is not None else 0  # RoBERTa counts from there
+    return int(min(most, model.tokenizer.model_max_length, MAX_PIECES))
+
+
+def _letters(tokenizer: Any) -> np.ndarray:
+    """Whether each piece of a vocabulary has a letter in it, bool (V,)."""
+    ids = [[id] for id in range(len(tokenizer))]
+    texts = tokenizer.backend_tokenizer.decode_batch(ids, skip_special_tokens=False)
+    found = np.array([any(c.isalpha() for c in text) for text in texts])
+    found[tokenizer.all_special_ids] = False
+    return found
+
+
+@torch.no_grad()
+def _begin_head(model: nn.Module, frequencies: Tensor | None) -> None:
+    transform = model.cls.predictions.transform
+    transform.dense.weight.copy_(torch.eye(len(transform.dense.weight)))
+    transform.dense.bias.zero_()
+    decoder = model.get_output_embeddings()
+    spread = torch.randn(256, decoder.weight.shape[1], generator=torch.Generator().manual_seed(0)) @ decoder.weight.T
+    transform.LayerNorm.weight.fill_(1.0 / float(spread.std()))  # logits of about unit spread
+    transform.LayerNorm.bias.zero_()
+    decoder.bias.zero_()
+    if frequencies is not None:
+        decoder.bias.copy_(((frequencies.float() + 0.1) / (frequencies.float() + 0.1).sum()).log())
+
+
+@contextmanager
+def _quiet():
+    """Without transformers' report on what a checkpoint lacks, which is said in words where it matters."""
+    from transformers.utils import logging as transformers_logging
+
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

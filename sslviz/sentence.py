@@ -1,0 +1,197 @@
+"""One sentence as a masked language model reads it: words to click, pieces, masks. Positions count pieces from 0.
+
+A mask may be typed as [MASK] or <mask> whatever the model calls it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sslviz.errors import UserError
+from sslviz.models.language import MaskedLM, limit
+
+_MARK = re.compile(r"\[MASK\]|<mask>", re.IGNORECASE)
+_WORD = re.compile(r"Mm*|c|(?:[wd]|(?<=[wd])'(?=[wd])|(?<=d)\.(?=d))+")  # over the classes of characters
+_APOSTROPHES, _POINTS = "'’", ".,:"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A word piece: its place, its id, and the characters of the text that it stands for."""
+
+    position: int
+    id: int
+    token: str  # readable: "france", "##ing", "[CLS]"
+    word: int | None  # number of its word in `word_spans`; None for punctuation and special pieces
+    start: int
+    end: int  # = start for the special pieces at the ends
+
+    @property
+    def special(self) -> bool:
+        """Whether the tokenizer has added it to what was typed."""
+        return self.start == self.end
+
+
+@dataclass(frozen=True)
+class MaskedText:
+    """A sentence with masks in it.
+
+    Attributes:
+        ids: its pieces, special ones at the ends.
+        positions: of the masks.
+        originals: what stood at each mask, None where the mask was typed.
+        text: the sentence with the model's own mask token, one for each masked piece.
+        original_ids: the pieces' ids before the masks of this call.
+        groups: for each mask the number of the masked word that it is part of, from 0; each typed mask is its own.
+    """
+
+    ids: tuple[int, ...]
+    positions: tuple[int, ...]
+    originals: tuple[str | None, ...]
+    text: str
+    original_ids: tuple[int, ...]
+    groups: tuple[int, ...]
+
+
+def word_spans(text: str) -> tuple[tuple[int, int], ...]:
+    """Where the words of a text begin and end, in characters; a typed mask and a Chinese character are words."""
+    classes = "".join(map(_class, text))
+    for mark in _MARK.finditer(text):
+        size = mark.end() - mark.start()
+        classes = classes[: mark.start()] + "M" + "m" * (size - 1) + classes[mark.end() :]
+    return tuple(found.span() for found in _WORD.finditer(classes))
+
+
+def pieces(model: MaskedLM, text: str) -> tuple[Piece, ...]:
+    """The pieces of a sentence, those that the tokenizer adds at the ends included.
+
+    Raises:
+        UserError: empty text, text of unknown symbols only, or more pieces than the model takes.
+    """
+    found = _pieces(model.tokenizer, _checked(text))
+    if len(found) > (most := limit(model)):
+        raise UserError(f"This text has {len(found):,} pieces, and the model reads at most {most:,}; shorten it.")
+    tokenizer = model.tokenizer
+    if all(piece.special or piece.id == tokenizer.unk_token_id for piece in found):
+        raise UserError("The model knows none of these symbols; type words in a language that it has learnt.")
+    return found
+
+
+def cut(model: MaskedLM, text: str) -> str:
+    """The beginning of a text, as much as the model can read."""
+    found, most = _pieces(model.tokenizer, _checked(text)), limit(model)
+    if len(found) <= most:
+        return text
+    ends = sum(piece.special for piece in found)
+    kept = [piece for piece in found if not piece.special][: most - ends]
+    return text[: kept[-1].end].rstrip()
+
+
+def mask_text(model: MaskedLM, text: str, words: Sequence[int] = ()) -> MaskedText:
+    """Mask all pieces of some words; typed masks stay masks.
+
+    Args:
+        model: its tokenizer makes the pieces.
+        text: a sentence.
+        words: numbers of words in `word_spans(text)`.
+
+    Raises:
+        UserError: nothing is masked, there is no such word, or see `pieces`.
+    """
+    found, mask_id = pieces(model, text), model.tokenizer.mask_token_id
+    n_words, chosen = len(word_spans(text)), set(words)
+    if bad := [word for word in chosen if not 0 <= word < n_words]:
+        raise UserError(f"The sentence has {n_words} words, none with the number {bad[0]}; choose another.")
+    masks = [p for p in found if not p.special and (p.id == mask_id or p.word in chosen)]
+    if not masks:
+        raise UserError("Nothing is masked yet; choose a word to mask, or type [MASK] in its place.")
+    groups: list[int] = []
+    for i, piece in enumerate(masks):
+        same = i > 0 and piece.word is not None and piece.word == masks[i - 1].word and piece.id != mask_id
+        groups.append(groups[-1] + (not same) if groups else 0)
+    shown, last = [], 0
+    for piece in masks:
+        shown += [text[last : piece.start] or ("" if piece.start == 0 else " "), model.tokenizer.mask_token]
+        last = piece.end
+    positions = {piece.position for piece in masks}
+    return MaskedText(
+        ids=tuple(mask_id if p.position in positions else p.id for p in found),
+        positions=tuple(p.position for p in masks),
+        originals=tuple(None if p.id == mask_id else p.token for p in masks),
+        text="".join([*shown, text[last:]]),
+        original_ids=tuple(p.id for p in found),
+        groups=tuple(groups),
+    )
+
+
+def put(text: str, mask_index: int, token: str) -> str:
+    """A text with a token in place of one of its typed masks, counted from 0; "##ing" joins what stands before it."""
+    marks = list(_MARK.finditer(text))
+    if not 0 <= mask_index < len(marks):
+        raise UserError(f"The sentence has {len(marks)} masks, none with the number {mask_index + 1}; choose another.")
+    start, end = marks[mask_index].span()
+    before = text[:start]
+    if token.startswith("##") and len(token) > 2:
+        before, token = before.rstrip(), token[2:]
+    return before + token + text[end:]
+
+
+def readable(tokenizer: Any, id: int) -> str:
+    """A piece for people: "##ing" as BERT writes it, without the marks that other tokenizers put for a space."""
+    raw = tokenizer.convert_ids_to_tokens(id)
+    if raw is None:  # a vocabulary that was padded to a round number
+        return f"[{id}]"
+    if raw.startswith("##") or id in tokenizer.all_special_ids:
+        return raw
+    return tokenizer.convert_tokens_to_string([raw]).strip() or ("␣" if raw.strip("Ġ▁ ") == "" else raw)
+
+
+# how a text becomes pieces ------------------------------------------------------------------------------------------
+
+
+def _pieces(tokenizer: Any, text: str) -> tuple[Piece, ...]:
+    written, origin = _with_masks(text, tokenizer.mask_token)
+    encoded = tokenizer(written, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
+    spans = word_spans(text)
+    found, word = [], 0
+    columns = (encoded["input_ids"], encoded["offset_mapping"], encoded["special_tokens_mask"])
+    for position, (id, (start, end), special) in enumerate(zip(*columns, strict=True)):
+        if special and id != tokenizer.mask_token_id:
+            found.append(Piece(position, id, readable(tokenizer, id), None, 0, 0))
+            continue
+        while start < end and written[start].isspace():  # some tokenizers count the space before a word to it
+            start += 1
+        start, end = origin[start], origin[end]
+        while word < len(spans) and spans[word][1] <= start:
+            word += 1
+        inside = word < len(spans) and spans[word][0] < max(end, start + 1)
+        found.append(Piece(position, id, readable(tokenizer, id), word if inside else None, start, max(end, start + 1)))
+    return tuple(found)
+
+
+def _with_masks(text: str, mask_token: str) -> tuple[str, list[int]]:
+    """A text with the tokenizer's own masks, and for each of its characters, and its end, the place in the first."""
+    parts, origin, last = [], [], 0
+    for mark in _MARK.finditer(text):
+        parts += [text[last : mark.start()], mask_token]
+        origin += [*range(last, mark.start()), *[mark.start()] * len(mask_token)]
+        last = mark.end()
+    return "".join([*parts, text[last:]]), [*origin, *range(last, len(text) + 1)]
+
+
+def _class(character: str) -> str:
+    if "\u3400" <= character <= "\u4dbf" or "\u4e00" <= character <= "\u9fff":
+        return "c"
+    if character.isdecimal():
+        return "d"
+    if character.isalnum() or unicodedata.category(character)[0] == "M":
+        return "w"
+    return "'" if character in _APOSTROPHES else "." if character in _POINTS else " "
+
+
+def _checked(text: str) -> str:
+    if not text.strip():
+        raise UserError("There is no text; type a sentence.")
+    return text

@@ -1,0 +1,104 @@
+"""How a figure is shown, with its caption, and the three foldouts that end every page."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from sslviz import plots
+from sslviz.ui.stored import test_images
+
+
+def theme() -> str:
+    """The theme of the browser, "light" or "dark"."""
+    return st.context.theme.type or "light"
+
+
+def map_figure(
+    key: str, xy: np.ndarray, dataset: str, title: str, *, marked: int | None = None, height: int = 560
+) -> Any:
+    """The map of a data set's test images; one object for each key, so that a selection on it survives reruns."""
+    return _map_figure(key, xy, dataset, title, marked, height, theme())
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _map_figure(key: str, _xy: np.ndarray, dataset: str, title: str, marked: int | None, height: int, ink: str) -> Any:
+    images = test_images(dataset)
+    figure = plots.plot_map(_xy, images.y, images.class_names, title=title, marked=marked, height=height)
+    return plots.in_ink(figure, ink)
+
+
+def show(figure: Any, *, key: str, alt: str, caption: str = "", still: bool = False, **options: Any) -> Any:
+    """Show a Plotly figure with one line under it.
+
+    Args:
+        figure: from `plots`.
+        key: unique on the page.
+        alt: what it shows, for those who can't see it.
+        caption: what to see in it, computed from this run's numbers.
+        still: a picture without tools, such as a grid of images.
+        options: passed to `st.plotly_chart`.
+    """
+    tools = ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"]
+    config = {"staticPlot": True} if still else {"displaylogo": False, "modeBarButtonsToRemove": tools[1:]}
+    if figure.layout.font.color is None:  # else a cached figure, in ink already
+        figure = plots.in_ink(figure, theme())
+    event = st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
+    if caption:
+        st.markdown(caption)
+    return event
+
+
+def picked_ids(event: Any) -> list[int]:
+    """The whole numbers that the selected points of a chart carry as `customdata`; what is no number is left out."""
+    values = (point.get("customdata") for point in event["selection"]["points"])
+    flat = (value[0] if isinstance(value, list) and value else value for value in values)
+    return [int(value) for value in flat if isinstance(value, int | float)]
+
+
+def foldouts(
+    *,
+    latex: str,
+    symbols: dict[str, tuple[str, str]],
+    source: str,
+    command: str,
+    script: str,
+    way: tuple[str, str, str],
+) -> None:
+    """Draw the three folded parts that end every page.
+
+    Args:
+        latex: the formula.
+        symbols: LaTeX symbol -> (meaning, code that computes it).
+        source: "module:function", whose source is shown as it stands in this installation.
+        command: shell command that reproduces the page's figures.
+        script: a short script that does it with the package.
+        way: what goes in, what is done, what comes out.
+    """
+    with st.expander("The mathematics", icon=":material/function:"):
+        st.latex(latex)
+        rows = "\n".join(f"| ${sign}$ | {meaning} | `{code}` |" for sign, (meaning, code) in symbols.items())
+        st.markdown("| symbol | meaning | code |\n|---|---|---|\n" + rows)
+        st.code(source_of(source), language="python")
+    with st.expander("Reproduce", icon=":material/terminal:"):
+        st.code(command, language="bash")
+        st.code(script, language="python")
+    with st.expander("Input, process, outcome", icon=":material/arrow_forward:"):
+        for column, name, text in zip(st.columns(3), ("Input", "Process", "Outcome"), way, strict=True):
+            column.markdown(f"**{name}**  \n{text}")
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def source_of(name: str) -> str:
+    """Return the source of "module:function" or "module:Class.method" without importing the module."""
+    module, _, path = name.partition(":")
+    text = Path(importlib.util.find_spec(module).origin).read_text()
+    node: Any = ast.parse(text)
+    for part in path.split("."):
+        node = next(child for child in node.body if getattr(child, "name", None) == part)
+    return f"# {module.replace('.', '/')}.py, line {node.lineno}\n{ast.get_source_segment(text, node)}"

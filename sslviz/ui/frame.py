@@ -1,0 +1,178 @@
+"""The frame of every page: navigation, title, the path of the data, and errors as sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import streamlit as st
+
+from sslviz.errors import UserError
+
+log = logging.getLogger("sslviz.app")
+
+
+PATH = (("image", "→"), ("augment", "→"), ("encoder", "→"), ("h", "→"), ("decode", "|"), ("project", "|"), ("map", "|"))
+PATH += (("probe", ""),)
+TEXT_PATH = (("text", "→"), ("mask", "→"), ("encoder", "→"), ("hidden states", "→"), ("fill", "|"), ("attend", "|"))
+TEXT_PATH += (("map", "|"), ("probe", ""))
+
+
+@dataclass(frozen=True)
+class PageInfo:
+    """A page: its file, its name in the navigation, its title, the one question that it answers, its stage."""
+
+    file: str
+    name: str
+    icon: str
+    title: str
+    question: str
+    stage: str
+    methods: tuple[str, ...] | None = None  # which models it can show; None: any
+    path: tuple[tuple[str, str], ...] = PATH  # the way of the data that it lies on
+
+
+PAGES = {
+    "home": PageInfo(
+        "pages/home.py",
+        "Home",
+        ":material/home:",
+        "Self-supervised learning, seen",
+        "What does a network know about images that nobody labelled?",
+        "image",
+    ),
+    "vae": PageInfo(
+        "pages/vae.py",
+        "Decode: VAE",
+        ":material/blur_on:",
+        "Decode",
+        "What survives the bottleneck, and what does the model dream up?",
+        "decode",
+        ("vae",),
+    ),
+    "embeddings": PageInfo(
+        "pages/embeddings.py",
+        "Map: embeddings",
+        ":material/scatter_plot:",
+        "Map",
+        "Does the map keep neighbours together?",
+        "map",
+    ),
+    "probe": PageInfo(
+        "pages/probe.py",
+        "Probe: evidence",
+        ":material/fact_check:",
+        "Probe",
+        "Does the representation transfer, or would anything have done?",
+        "probe",
+    ),
+    "train": PageInfo(
+        "pages/train.py",
+        "Train: live",
+        ":material/model_training:",
+        "Train",
+        "Can it learn from images alone, while you watch?",
+        "encoder",
+    ),
+    "language": PageInfo(
+        "pages/language.py",
+        "Language: BERT",
+        ":material/text_fields:",
+        "Language",
+        "Which word belongs in the gap, and how does the network come to it?",
+        "fill",
+        ("mlm",),
+        TEXT_PATH,
+    ),
+}
+
+
+def navigation():
+    """Register the pages; the page that comes back is the one that the address asks for."""
+    sections: dict[str, list] = {"": [], "The path": [], "The same with words": []}
+    for key, page in PAGES.items():
+        section = "" if key == "home" else "The path" if page.path is PATH else "The same with words"
+        sections[section].append(
+            st.Page(page.file, title=page.name, icon=page.icon, url_path=key, default=key == "home", help=page.question)
+        )
+    return st.navigation(sections)
+
+
+def begin_page(key: str) -> None:
+    """Begin a page: guard a deep link, then title, question and path.
+
+    When the first visit after a start is a deep link, Streamlit finds the folder `pages` by itself and runs the page's
+    file alone, without `app.py`: the page then starts the app in its place.
+    """
+    if not getattr(_router, "running", False):
+        start()
+        st.stop()
+    page = PAGES[key]
+    with st.container(gap="xxsmall"):
+        st.title(page.title, anchor=False)
+        st.markdown(f"##### {page.question}", anchors=False)
+        _path_strip(page.stage, page.path)
+
+
+# links and words on one line, at one height
+_STRIP = """<style>
+.st-key-path p, .st-key-path [data-testid="stMarkdownContainer"] { margin: 0; line-height: 1.75rem; }
+.st-key-path a { padding: 0 0.3rem; min-height: 0; }
+.st-key-path a p { font-size: 0.875rem; text-decoration: underline; text-underline-offset: 3px; }
+</style>"""
+
+
+def _path_strip(lit: str, path: tuple[tuple[str, str], ...]) -> None:
+    """Draw the way of the data: the same strip on every page of it, links where a page stands for the stage."""
+    files = {page.stage: page.file for page in PAGES.values() if page.path is path}
+    between = ""
+    st.html(_STRIP)
+    with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center", key="path"):
+        for stage, mark in path:
+            if stage != lit and stage not in files:
+                between += f" {stage} {mark}"
+                continue
+            if between:
+                st.markdown(f":gray[:small[{between}]]", width="content")
+            if stage == lit:
+                st.markdown(f":primary-background[:small[**{stage}**]]", width="content")
+            else:
+                st.page_link(files[stage], label=stage, width="content")
+            between = mark
+        if between:
+            st.markdown(f":gray[:small[{between}]]", width="content")
+
+
+_router = threading.local()  # whether `app.py` is what runs the page, in this script thread
+
+
+def start() -> None:
+    """Set the pages up and run the one that the address asks for; its errors end here."""
+    st.set_page_config(page_icon=":material/blur_on:", layout="wide")
+    _router.running = True
+    try:
+        with plain_errors():
+            navigation().run()
+    finally:
+        _router.running = False
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """Show a UserError as its sentence and anything else as one sentence; the log keeps the traceback."""
+    try:
+        yield
+    except UserError as error:
+        st.error(escape(str(error)))
+    except Exception:
+        log.exception("a page failed")
+        st.error("This page could not be drawn; the server's log says why. Choose another model or reload the page.")
+
+
+def escape(text: str) -> str:
+    """Make text that comes from outside harmless in Markdown."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", text)

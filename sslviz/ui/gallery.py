@@ -1,0 +1,157 @@
+"""Thumbnails that can be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from sslviz import plots
+from sslviz.ui.scene import Scene
+from sslviz.ui.stored import Images, some_of_each, test_images
+
+_GALLERY = st.components.v2.component(
+    "sslviz_gallery",
+    html="""<div class="gallery" role="group"></div>
+""",
+    css="""
+.gallery { display: flex; flex-wrap: wrap; gap: 6px; align-content: flex-start; padding: 4px; box-sizing: border-box; }
+button { border: 3px solid transparent; padding: 0; background: none; cursor: pointer; line-height: 0;
+  border-radius: 3px; font: inherit; color: var(--st-text-color); }
+button .picture { display: block; image-rendering: pixelated; background-repeat: no-repeat; }
+button .words { display: block; font: 0.8rem/1.3 var(--st-font); text-align: center; padding: 1px 0; }
+button:hover, button:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 1px; }
+button[aria-pressed="true"] { outline: 3px solid var(--st-text-color); outline-offset: 1px; }
+""",
+    js="""
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".gallery")
+  root.setAttribute("aria-label", data.label)
+  root.style.minHeight = data.room + "px"
+  root.replaceChildren(...data.items.map((item, i) => {
+    const button = document.createElement("button")
+    button.type = "button"
+    button.title = item.hint
+    button.setAttribute("aria-label", item.hint)
+    button.setAttribute("aria-pressed", String(item.id === data.chosen))
+    button.style.borderColor = item.colour || "transparent"
+    button.disabled = !data.clickable
+    button.style.cursor = data.clickable ? "pointer" : "default"
+    const picture = document.createElement("span")
+    picture.className = "picture"
+    const w = data.width * data.scale, h = data.height * data.scale
+    picture.style.width = w + "px"
+    picture.style.height = h + "px"
+    picture.style.backgroundImage = `url(${data.sprite})`
+    picture.style.backgroundSize = `${w * data.columns}px auto`
+    picture.style.backgroundPosition = `-${(i % data.columns) * w}px -${Math.floor(i / data.columns) * h}px`
+    button.append(picture)
+    if (item.words) {
+      const words = document.createElement("span")
+      words.className = "words"
+      words.textContent = item.words
+      button.append(words)
+    }
+    button.onclick = () => setTriggerValue("clicked", item.id)
+    return button
+  }))
+}
+""",
+)
+
+
+def gallery(
+    images: np.ndarray,
+    ids: Sequence[int],
+    *,
+    key: str,
+    label: str,
+    hints: Sequence[str],
+    words: Sequence[str] | None = None,
+    colours: Sequence[str | None] | None = None,
+    chosen: int | None = None,
+    scale: int = 2,
+    on_click: Callable[[int], None] | None = None,
+    room: int = 0,
+) -> None:
+    """Show images as crisp, clickable thumbnails.
+
+    Args:
+        images: (n, C, H, W).
+        ids: n ids; a click hands one to `on_click`.
+        key: unique on the page.
+        label: what the group is, for a screen reader.
+        hints: n descriptions, shown on hover and read aloud.
+        words: n short lines under the pictures.
+        colours: n frame colours.
+        chosen: the id that is marked.
+        scale: whole factor by which a pixel grows.
+        on_click: called before the page runs again.
+        room: height to reserve in pixels, so that nothing below moves when the number of images changes.
+    """
+    columns = 10  # of the sheet that is sent; the page lays the tiles out to its own width
+    sheet = plots.mosaic(images, columns=columns, gap=0) if len(images) else np.zeros((1, 1, 4), np.uint8)
+    items = [
+        {
+            "id": int(i),
+            "hint": hints[n],
+            "words": words[n] if words else "",
+            "colour": (colours[n] if colours else None) or "",
+        }
+        for n, i in enumerate(ids)
+    ]
+
+    def clicked() -> None:
+        value = st.session_state[key].get("clicked")
+        if on_click is not None and isinstance(value, int) and value in set(int(i) for i in ids):
+            on_click(value)
+
+    _GALLERY(
+        key=key,
+        data={
+            "sprite": plots.data_uri(sheet),
+            "columns": columns,
+            "width": int(images.shape[3]) if len(images) else 1,
+            "height": int(images.shape[2]) if len(images) else 1,
+            "scale": scale,
+            "items": items,
+            "label": label,
+            "chosen": chosen,
+            "clickable": on_click is not None,
+            "room": room,
+        },
+        on_clicked_change=clicked,
+    )
+
+
+def choose_image(scene: Scene, key: str, label: str, *, start: int, per_class: int = 1) -> int:
+    """Show the first test images of each class and return the id of the one that was clicked, `start`'s at first."""
+    images, shelf = test_images(scene.data), some_of_each(scene.data, per_class)
+    chosen = st.session_state.get(key)
+    chosen = chosen if chosen in shelf else shelf[start * per_class]
+    st.markdown(f"**{label}**")
+    thumbnails(
+        images,
+        shelf,
+        framed=False,
+        key=f"{key}_{scene.data}",
+        label=label,
+        chosen=chosen,
+        scale=1 if per_class > 1 else 2,
+        on_click=lambda index: st.session_state.update({key: index}),
+    )
+    return chosen
+
+
+def thumbnails(images: Images, ids: Sequence[int], *, framed: bool = True, **options: Any) -> None:
+    """Show test images by their ids in a `gallery`, which takes the options: named and, if framed, framed by class."""
+    labels = images.y[ids]
+    gallery(
+        images.x[ids],
+        ids,
+        hints=[f"{images.class_names[label]}, test image {i}" for label, i in zip(labels, ids, strict=True)],
+        colours=[plots.class_colour(label) for label in labels] if framed else None,
+        **options,
+    )

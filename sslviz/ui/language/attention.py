@@ -1,0 +1,131 @@
+"""Where the heads of a language model look: all of them small, one of them as arcs and as a matrix, their rollout."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from sslviz import plots, ui
+from sslviz.errors import UserError
+from sslviz.ui.language.choice import ask
+from sslviz.ui.language.entry import Asked
+
+PIECES_SHOWN = 96  # attention over more can't be seen, and grows with the square
+
+
+def striking(weights: np.ndarray, tokens: tuple[str, ...], positions: tuple[int, ...]) -> int:
+    """The head whose masked piece looks most at one other piece, special ones and points aside.
+
+    Args:
+        weights: (layers, heads, L, L).
+        tokens: L pieces.
+        positions: pieces that look; all where empty.
+
+    Returns:
+        layer * heads + head.
+    """
+    words = np.array([any(c.isalnum() for c in token) and not token.startswith("[") for token in tokens])
+    rows = list(positions) or np.flatnonzero(words).tolist() or [0]
+    seen = weights[:, :, rows] * words  # (layers, heads, R, L)
+    for n, row in enumerate(rows):
+        seen[:, :, n, row] = 0
+    return int(seen.max(axis=(2, 3)).argmax())
+
+
+def attention(asked: Asked) -> None:
+    """All heads as thumbnails, one of them as a matrix and as arcs; averages and the rollout."""
+    if len(asked.pieces) > PIECES_SHOWN:
+        raise UserError(
+            f"Attention is drawn for up to {PIECES_SHOWN} pieces, and this text has {len(asked.pieces)}: shorten it."
+        )
+    weights, tokens = ask(asked.speaker, "attention", asked.text, words=asked.chosen)
+    n_layers, n_heads = weights.shape[:2]
+    state, first = st.session_state, striking(weights, tokens, asked.masks)
+    chosen = state.get("language_head")
+    chosen = chosen if isinstance(chosen, int) and 0 <= chosen < n_layers * n_heads else first
+
+    def picked() -> None:
+        ids = ui.picked_ids(state.language_heads)
+        if ids and 0 <= ids[0] < n_layers * n_heads:
+            state.language_head, state.language_flow = ids[0], "One head"
+
+    layer, head = divmod(chosen, n_heads)
+    ways = {
+        "One head": (f"layer {layer + 1}, head {head + 1}", lambda: weights[layer, head]),
+        "Mean of the layer": (f"layer {layer + 1}, mean of {n_heads} heads", lambda: weights[layer].mean(axis=0)),
+        "Mean of all": (f"mean of {n_layers * n_heads} heads", lambda: weights.mean(axis=(0, 1))),
+        "Rollout": ("rollout through all layers", lambda: _rollout(weights)),
+    }
+    grid = st.grid(2, min_column_width=420, gap="medium")
+    left, right = grid.cell(), grid.cell()
+    with right:
+        way = st.segmented_control(
+            "Whose attention", list(ways), default="One head", key="language_flow", required=True,
+            label_visibility="collapsed", persist_state="session",
+        )  # fmt: skip
+        name, flow = ways[way if way in ways else "One head"]
+        seen, title = flow(), f"{name[:1].upper()}{name[1:]}"
+        ui.show(
+            plots.plot_attention_matrix(seen, tokens, title=title, height=390),
+            key="language_matrix",
+            alt="Attention as a matrix, rows the piece that looks",
+            caption=_gathered(seen, tokens),
+        )
+    with left:
+        ui.show(
+            plots.plot_heads(
+                weights,
+                chosen=chosen,
+                title=f"{n_layers} layers of {n_heads} heads: click one",
+                height=min(560, max(240, 110 + 36 * n_layers)),
+            ),
+            key="language_heads",
+            alt="Attention of each head as a small picture, layers from top to bottom",
+            on_select=picked,
+            selection_mode="points",
+            caption="In each picture a row is a piece that looks, a column one that is looked at; brightness goes with "
+            "the square root of the weight.",
+        )
+        fields = (("Layer", "language_layer", n_layers, layer), ("Head", "language_nth", n_heads, head))
+        with st.container(horizontal=True):
+            for label, key, count, value in fields:
+                state[key] = value + 1
+                st.number_input(label, 1, count, key=key, on_change=_stepped, args=(n_heads,), width=130)
+    ui.show(
+        plots.plot_attention_arcs(seen, tokens, title=f"{title}: who looks at whom", focus=asked.masks, height=360),
+        key="language_arcs",
+        alt="Attention as arcs between the pieces of the sentence",
+        caption=_looks(seen, tokens, asked.masks, name),
+    )
+
+
+def _stepped(n_heads: int) -> None:
+    """Take layer and head from their fields."""
+    state = st.session_state
+    state.language_head = (int(state.language_layer) - 1) * n_heads + int(state.language_nth) - 1
+    state.language_flow = "One head"
+
+
+def _rollout(weights: np.ndarray) -> np.ndarray:
+    from sslviz.fill import rollout
+
+    return rollout(weights)
+
+
+def _looks(weights: np.ndarray, tokens: tuple[str, ...], masks: tuple[int, ...], name: str) -> str:
+    """What the first mask looks at most, or the strongest look of all, in words."""
+    row = masks[0] if masks else int((weights - np.diag(np.diag(weights))).max(axis=1).argmax())
+    best = np.argsort(-weights[row])[:2]
+    seen = " and ".join(f"“{tokens[i]}” ({plots.share(weights[row, i])})" for i in best)
+    drawn = "Arcs above go to later pieces, below to earlier ones; weights under 5 % are left out."
+    return ui.escape(f"In {name}, “{tokens[row]}” looks most at {seen}.") + " " + drawn
+
+
+def _gathered(weights: np.ndarray, tokens: tuple[str, ...]) -> str:
+    """Which piece is looked at most on average."""
+    mean = weights.mean(axis=0)
+    most = int(mean.argmax())
+    return ui.escape(
+        f"“{tokens[most]}” gathers most: {plots.share(mean[most])} of all attention, where an even spread would give "
+        f"{plots.share(1 / len(tokens))}; {plots.share(np.diag(weights).mean())} stays with the piece itself."
+    )

@@ -1,0 +1,288 @@
+"""Who answers on the page of language models: the choice of a model, its card, private copies, cached questions.
+
+Imports no torch until a model is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from sslviz import checkpoint, plots, ui
+from sslviz.errors import UserError
+
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+# --- the model ---
+
+
+@dataclass(frozen=True, eq=False)
+class Speaker:
+    """A language model that answers on the page.
+
+    Attributes:
+        name: as it was chosen.
+        key: what tells its answers from those of others in a cache.
+        model: a `MaskedLM`, shared by all sessions unless it is a copy.
+        card: its card, or {}.
+        trained: whether it is this session's own trained copy.
+    """
+
+    name: str
+    key: tuple
+    model: Any
+    card: dict
+    trained: bool = False
+
+
+@st.cache_resource(ttl=20, max_entries=1, show_spinner=False)
+def models() -> dict[str, Any]:
+    """The language models here by name, bundled ones first; of two with one name the one that a name loads."""
+    found = checkpoint.list_models("language")
+    return {model.name: model for model in found} | {model.name: model for model in reversed(found)}
+
+
+def choose_model() -> Speaker:
+    """Draw the choice of a model in the sidebar, load it, and say what is known of it.
+
+    A model of the Hub is loaded in the background; until it is there, and where it can't be had, the other one answers.
+
+    Raises:
+        UserError: there is no language model here, and none was named that can be had.
+    """
+    here = models()
+    if st.session_state.get("language_model") not in here:
+        st.session_state.pop("language_model", None)
+    with st.sidebar:
+        name = None
+        if here:
+            name = st.selectbox("Model", list(here), key="language_model", bind="query-params", persist_state="session")
+        asked = st.text_input(
+            "Or a fill-mask model of the Hub",
+            max_chars=96,
+            key="language_hub",
+            placeholder="bert-base-uncased",
+            bind="query-params",
+            persist_state="session",
+            help="Its name, as the Hub writes it. Empty the field to go back to the model above.",
+        ).strip()
+        speaker = _from_hub(asked, name) if asked else None
+        if speaker is None and name is not None:
+            info = here[name]
+            stamp = max((file.stat().st_mtime_ns for file in info.path.glob("*.safetensors")), default=0)
+            speaker = Speaker(name, (name, stamp), _loaded(name, stamp), info.card or {})
+        if speaker is not None:
+            for sentence in card_sentences(speaker):
+                st.caption(sentence)
+            if answering(speaker).trained:
+                st.caption(f"Your trained copy of {ui.escape(speaker.name)} answers in its place.")
+                st.button("Undo the training", icon=":material/undo:", key="language_undo", on_click=undo)
+    if speaker is None:
+        raise UserError(
+            "No language model comes with this installation yet, and none was trained here: type the name of one of "
+            "the Hub in the sidebar, or run `sslviz train mlm` with a text file."
+        )
+    return speaker
+
+
+def _from_hub(name: str, instead: str | None) -> Speaker | None:
+    """The model of the Hub that was asked for, or None with the reason, or the progress, on the page."""
+    from sslviz import hub
+
+    fallback = f" {ui.escape(instead)} answers meanwhile." if instead else ""
+    if not hub.NAME.fullmatch(name):
+        st.warning("This is not the name of a model on the Hub; write it as in bert-base-uncased." + fallback)
+        return None
+    key = ("language", name)
+    now = ui.worker().progress(key)
+    if now is None and hub.find(name) is not None:
+        _fetch(name)
+        now = ui.worker().progress(key)
+    if now is not None and now.state == "done":
+        return Speaker(name, (name, "hub"), _loaded(name, 0), {})
+    if now is not None and now.state == "failed":
+        st.warning(ui.escape(now.error) + fallback)
+    elif now is not None and now.state in ("waiting", "running"):
+        st.caption(f"{ui.escape(name)} is being loaded.{fallback}")
+        ui.watch(key)
+        return None
+    label = "Load it" if now is None else "Try again"
+    st.button(label, icon=":material/download:", key="language_fetch", on_click=_fetch, args=(name,))
+    if now is None:
+        st.caption(f"{ui.escape(name)} is not on this machine and has to be fetched.{fallback}")
+    return None
+
+
+def _fetch(name: str) -> None:
+    """Load a model in the background, fetched first where it is not on this machine."""
+
+    def work(report: Callable[[str, float], None]) -> None:
+        report(f"loading {name}", 0.0)
+        _loaded(name, 0, lambda share: report(f"fetching {name}", share))  # into the cache: a result would be kept
+
+    with ui.plain_errors():
+        ui.worker().submit(("language", name), ui.owner(), work)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the language model …")
+def _loaded(name: str, stamp: int, _progress: Callable[[float], None] | None = None) -> Any:
+    from sslviz.models import language
+
+    return language.load(name, progress=_progress)
+
+
+# --- models with other heads ---
+
+CAUSAL, NEXT = "gpt2", "bert-base-uncased"
+
+
+def offline() -> bool:
+    """Whether this server was told to leave the Hub alone."""
+    return any(os.environ.get(key, "").lower() in ("1", "true", "yes", "on") for key in OFFLINE)
+
+
+def other_head(loader: str, name: str) -> Any:
+    """A model with another head, or None with the reason, and where the Hub may be asked a button, on the page.
+
+    Args:
+        loader: "load_causal" or "load_next_sentence", functions of `models.language`.
+        name: bundled, own, or on the Hub.
+    """
+    from sslviz import hub
+
+    if hub.find(name) is not None:
+        return _other(loader, name)
+    key, task = (loader, name), f"This takes {ui.escape(name)}, which is not on this machine"
+    now = ui.worker().progress(key)
+    if now is not None and now.state in ("waiting", "running"):
+        ui.watch(key)
+        return None
+    if now is not None and now.state == "failed":
+        st.warning(ui.escape(now.error))
+    elif offline():
+        st.caption(f"{task}; this server works offline, so it can't be fetched.")
+    else:
+        st.caption(f"{task}: it has to be fetched from the Hub once.")
+
+    def fetch() -> None:
+        def work(report: Callable[[str, float], None]) -> None:
+            report(f"loading {name}", 0.0)
+            _other(loader, name, lambda share: report(f"fetching {name}", share))
+
+        with ui.plain_errors():
+            ui.worker().submit(key, ui.owner(), work)
+
+    st.button(f"Fetch {name}", icon=":material/download:", key=f"language_{loader}", on_click=fetch, disabled=offline())
+    return None
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
+def _other(loader: str, name: str, _progress: Callable[[float], None] | None = None) -> Any:
+    from sslviz.models import language
+
+    return getattr(language, loader)(name, progress=_progress)
+
+
+def card_sentences(speaker: Speaker) -> Iterator[str]:
+    """What a model's card says of its size and of how often it is right, in sentences; nothing is made up."""
+    card, results = speaker.card, speaker.card.get("results", {})
+    if card.get("parameters"):
+        size = card["parameters"] / 1e6
+        small = ", a small model: BERT-base has 110 million" if size < 60 else ""
+        yield f"**{ui.escape(speaker.name)}** has {size:.0f} million parameters{small}."
+    if "top1" in results:
+        words = f"{results['n_masked']:,} masked words" if "n_masked" in results else "masked words"
+        said = (
+            f"On {words} of sentences held out, its first answer is right {plots.percent(results['top1'])} of the time"
+        )
+        if "top5" in results:
+            said += f", one of its first five {plots.percent(results['top5'])}"
+        if "trigram_top1" in results:
+            said += f"; a trigram model of the same text gets {plots.percent(results['trigram_top1'])}"
+        yield said + "."
+
+
+# --- private copies ---
+
+
+class Copies:
+    """Trained copies, one an owner, the oldest let go when there are too many bytes of them."""
+
+    BYTES = 500_000_000
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, tuple[str, str, Any]] = OrderedDict()
+
+    def keep(self, owner: str, base: str, name: str, model: Any) -> None:
+        """Keep an owner's copy of the model `base` in place of the one before."""
+        with self._lock:
+            self._kept.pop(owner, None)
+            self._kept[owner] = (base, name, model)
+            while len(self._kept) > 1 and sum(_bytes(kept) for *_, kept in self._kept.values()) > self.BYTES:
+                self._kept.popitem(last=False)
+
+    def of(self, owner: str) -> tuple[str, str, Any] | None:
+        """An owner's copy: the model that it was made from, its own name, and itself."""
+        with self._lock:
+            return self._kept.get(owner)
+
+    def drop(self, owner: str) -> None:
+        """Let go of an owner's copy."""
+        with self._lock:
+            self._kept.pop(owner, None)
+
+
+def undo() -> None:
+    """Let go of this session's trained copy; the shared model, which was never changed, answers again."""
+    copies().drop(ui.owner())
+    st.session_state.pop("language_practice", None)
+
+
+def _bytes(model: Any) -> int:
+    return sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+@st.cache_resource(show_spinner=False)
+def copies() -> Copies:
+    """The trained copies of this server."""
+    return Copies()
+
+
+def answering(base: Speaker) -> Speaker:
+    """This session's trained copy of a model where there is one, else the model."""
+    kept = copies().of(ui.owner())
+    if kept is None or kept[0] != base.name:
+        return base
+    return Speaker(f"your copy of {base.name}", (*base.key, kept[1]), kept[2], {}, trained=True)
+
+
+# --- questions ---
+
+
+def ask(speaker: Speaker, question: str, *given: Any, **options: Any) -> Any:
+    """Put a question, the name of a function of `sslviz.fill`, to a model; asked again, the answer is at hand."""
+    store = _large if question == "attention" else _small
+    return store(question, speaker.key, given, tuple(sorted(options.items())), speaker.model)
+
+
+@st.cache_data(max_entries=300, show_spinner=False)
+def _small(question: str, key: tuple, given: tuple, options: tuple, _model: Any) -> Any:
+    return _answer(question, _model, given, options)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _large(question: str, key: tuple, given: tuple, options: tuple, _model: Any) -> Any:
+    return _answer(question, _model, given, options)
+
+
+def _answer(question: str, model: Any, given: tuple, options: tuple) -> Any:
+    from sslviz import fill
+
+    return getattr(fill, question)(model, *given, **dict(options))

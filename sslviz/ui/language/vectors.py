@@ -1,0 +1,337 @@
+"""Sentences as vectors: a map of labelled ones, what probes read off them, and where one's own sentence lands."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from sslviz import checkpoint, plots, reduce, topics, ui
+from sslviz.ui.language.choice import Speaker, ask, models
+from sslviz.ui.language.entry import Asked
+
+TWIN, WORDS = "random weights", "bag of words"
+PROBES = {"linear": "Linear", "knn": "k-NN"}
+HEIGHT, NEAREST = 440, 5
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is at hand of a model's vectors of the test sentences.
+
+    Attributes:
+        layers: h (N, D) of each layer that is at hand, embeddings are 0.
+        twin: h of the untrained twin, or None.
+        scores: accuracies of each probe, "linear" and "knn": the model's by layer, and those of its rivals.
+        umap: (xy, trustworthiness) of the last layer, or None.
+    """
+
+    layers: dict[int, np.ndarray]
+    twin: np.ndarray | None
+    scores: dict[str, tuple[list[float], dict[str, float]]]
+    umap: tuple[np.ndarray, float] | None
+
+
+class Kept:
+    """Judged models, the oldest let go: results of jobs that are too large to stay with the worker."""
+
+    MOST = 4
+
+    def __init__(self) -> None:
+        self._lock, self._found = threading.Lock(), OrderedDict[tuple, topics.Judged]()
+
+    def put(self, key: tuple, judged: topics.Judged) -> None:
+        """Keep what a model was found to be worth."""
+        with self._lock:
+            self._found[key] = judged
+            while len(self._found) > self.MOST:
+                self._found.popitem(last=False)
+
+    def get(self, key: tuple) -> topics.Judged | None:
+        """What is kept of a model, or None."""
+        with self._lock:
+            return self._found.get(key)
+
+
+@st.cache_resource(show_spinner=False)
+def kept() -> Kept:
+    """The judged models of this server."""
+    return Kept()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _test() -> topics.Topics:
+    return topics.load_topics("test")
+
+
+@st.cache_resource(max_entries=1, show_spinner="Counting words …")
+def _words() -> np.ndarray:
+    """The bag of words of the test sentences (N, V)."""
+    return topics.bag_of_words(topics.load_topics("train"), _test())[1]
+
+
+def known(speaker: Speaker) -> Known | None:
+    """What was computed here of a model, else what its folder keeps, else None."""
+    judged = kept().get(speaker.key)
+    stored, info = None, models().get(speaker.name)
+    if info is not None and not speaker.trained and (file := info.path / checkpoint.EMBEDDINGS).is_file():
+        stored = _stored(speaker.name, file.stat().st_mtime_ns)
+    if judged is None:
+        return stored
+    scores = {
+        probe: (list(getattr(judged, probe)), {name: found[probe] for name, found in judged.rivals.items()})
+        for probe in PROBES
+    }
+    layers = {layer: h.astype(np.float32) for layer, h in enumerate(judged.h)}
+    return Known(layers, judged.h_random.astype(np.float32), scores, stored and stored.umap)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _stored(name: str, stamp: int) -> Known | None:
+    path = models()[name].path
+    found = checkpoint.load_card(path).get("results", {}).get(topics.NAME)
+    arrays = checkpoint.load_embeddings(path) if found else None
+    if not found or arrays is None or len(arrays["h"]) != len(_test()):
+        return None
+    scores = {
+        probe: (list(found[probe]), {rival: values[probe] for rival, values in found["baselines"].items()})
+        for probe in PROBES
+    }
+    umap = (arrays["umap_xy"], float(np.ravel(arrays["umap_trustworthiness"])[0])) if "umap_xy" in arrays else None
+    return Known({len(found["linear"]) - 1: arrays["h"]}, None, scores, umap)
+
+
+def sentences(asked: Asked) -> None:
+    """A map of the labelled test sentences, the probes beside it, neighbours of a sentence and of one's own."""
+    speaker = asked.speaker
+    found = known(speaker)
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    space, layer, h = _choose_space(bar, speaker, found)
+    grid = st.grid(3, min_column_width=280, gap="medium")
+    left, right = grid.cell(column_span=2), grid.cell()
+    with left:
+        own = _own(asked, layer) if space == speaker.name else None
+        chosen = _map(bar, asked, space, layer, h, own, found)
+    with right:
+        if found is None:
+            _explain(speaker)
+        else:
+            _scores(speaker, found, layer)
+    grid = st.grid(2, min_column_width=320, gap="medium")
+    with grid.cell():
+        text = _test().texts[chosen]
+        _nearest(f"A sentence of the map: {text}", h, h[chosen], skip=chosen, label=int(_test().y[chosen]))
+    with grid.cell():
+        if own is not None:
+            _nearest(f"Yours: {asked.text}", h, own)
+        else:
+            st.caption(f"In the vectors of {ui.escape(speaker.name)} your own sentence above has a place too.")
+
+
+# --- what is shown, and computing it ---
+
+
+def _choose_space(bar: Any, speaker: Speaker, found: Known | None) -> tuple[str, int, np.ndarray]:
+    """Whose vectors are on show, of which layer, and they themselves (N, D)."""
+    state = st.session_state
+    options = ([speaker.name] if found else []) + ([TWIN] if found and found.twin is not None else []) + [WORDS]
+    if state.get("language_space") not in options:
+        state.pop("language_space", None)
+    with bar:
+        space = st.segmented_control(
+            "Vectors of", options, default=options[0], key="language_space", required=True, width="content"
+        )
+        layers = sorted(found.layers) if found else []
+        layer = layers[-1] if layers else -1
+        if space == speaker.name and len(layers) > 1:
+            if state.get("language_depth") not in layers:
+                state.pop("language_depth", None)
+            layer = st.slider("Layer (0: embeddings)", layers[0], layers[-1], layer, key="language_depth", width=190)
+    job = state.get("language_judging")
+    now = ui.worker().progress(job) if job and job[1:-1] == speaker.key else None
+    if len(layers) < 2 and (now is None or now.state not in ("waiting", "running")):
+        label = "Compute all layers" if found else f"Compute the vectors of {speaker.name}"
+        bar.button(label, icon=":material/calculate:", key="language_judge", on_click=_judge, args=(speaker,))
+    if now is not None and now.state != "done":
+        ui.watch(job)
+    h = _words() if space == WORDS else found.twin if space == TWIN else found.layers[layer]
+    return space, layer, h
+
+
+def _judge(speaker: Speaker) -> None:
+    """Ask for a model's vectors and probes; what comes out goes into `kept`."""
+    key = ("topics", *speaker.key, uuid.uuid4().hex)
+
+    def work(report: topics.Report) -> None:
+        kept().put(speaker.key, topics.judge(speaker.model, report=report))
+
+    with ui.plain_errors():
+        ui.worker().submit(key, ui.owner(), work)
+        st.session_state.language_judging = key
+
+
+def _explain(speaker: Speaker) -> None:
+    train = topics.load_topics("train")
+    st.markdown(
+        f"**{len(_test()):,} definitions of WordNet, without the word that they define**  \nThe colour is the kind of "
+        f"thing that is defined, one of {len(train.class_names)}; no model was trained on it. This is what counting "
+        f"words gives. The vectors of {ui.escape(speaker.name)} take some 15 s to a minute for {len(train):,} training "
+        f"and {len(_test()):,} test sentences; then they are mapped and probed beside it."
+    )
+
+
+def _own(asked: Asked, layer: int) -> np.ndarray:
+    """The vector of the sentence above, (D,)."""
+    return ask(asked.speaker, "sentence_vectors", (asked.text,), layer=layer)[0]
+
+
+# --- the map ---
+
+
+def _map(
+    bar: Any, asked: Asked, space: str, layer: int, h: np.ndarray, own: np.ndarray | None, found: Known | None
+) -> int:
+    """Draw the map; the row of the sentence that was clicked."""
+    state, test = st.session_state, _test()
+    name = (*asked.speaker.key, layer) if space == asked.speaker.name else (*asked.speaker.key, TWIN)
+    name = ("words",) if space == WORDS else name
+    last = found is not None and space == asked.speaker.name and layer == len(found.scores["linear"][0]) - 1
+    job = ("topics map", *name)
+    now = ui.worker().progress(job)
+    umap = now.result if now is not None and now.state == "done" else found.umap if found and last else None
+
+    def fit() -> None:
+        with ui.plain_errors():
+            settings = {"method": "umap", "seed": 0}
+            ui.worker().submit(job, ui.owner(), lambda report: ui.fit_map(h, settings, report))
+            state.language_map = "UMAP"
+
+    options = ["PCA", "UMAP"] if umap is not None else ["PCA"]
+    if state.get("language_map") not in options and not (now and now.state in ("waiting", "running")):
+        state.language_map = "PCA"
+    with bar:
+        if umap is not None:
+            st.segmented_control("Map", options, key="language_map", required=True)
+        elif now is None or now.state not in ("waiting", "running"):
+            st.button("Fit a UMAP", icon=":material/scatter_plot:", key="language_umap", on_click=fit)
+    if umap is None and now is not None:
+        ui.watch(job)
+    way = state.language_map if umap is not None else "PCA"
+    pca = _pca(name, h)
+    xy, trust = (pca.xy, pca.trustworthiness) if way == "PCA" else umap
+    guest = None
+    if own is not None and way == "PCA":
+        x, y = pca.transform(own[None])[0]
+        guest = (float(x), float(y), "your sentence")
+    chart = f"language_topics_{way}_{'fitted' if now else ''}_{abs(hash((name, guest))):x}"
+
+    def picked() -> None:
+        ids = ui.picked_ids(state[chart])
+        if ids and 0 <= ids[0] < len(test):
+            state.language_topic = ids[0]
+
+    title = f"{way} of {len(xy):,} definitions, {h.shape[1]:,} numbers each, trustworthiness {trust:.2f}"
+    ui.show(
+        _figure(chart, xy, title, guest, ui.theme()),
+        key=chart,
+        alt=f"{way} map of the test sentences, coloured by what they define",
+        on_select=picked,
+        selection_mode="points",
+        caption="The star is your sentence above. " * (guest is not None) + "Click a point to read its definition.",
+    )
+    chosen = state.get("language_topic", 0)
+    return chosen if isinstance(chosen, int) and 0 <= chosen < len(test) else 0
+
+
+@st.cache_resource(max_entries=16, show_spinner="Drawing the map …")
+def _pca(name: tuple, _h: np.ndarray) -> reduce.Map:
+    return reduce.fit_map(_h, method="pca")
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _figure(key: str, _xy: np.ndarray, title: str, guest: tuple[float, float, str] | None, ink: str) -> Any:
+    test = _test()
+    figure = plots.plot_map(_xy, test.y, test.class_names, title=title, hints=test.texts, guest=guest, height=HEIGHT)
+    figure.update_layout(dragmode="pan", clickmode="event+select")
+    return plots.in_ink(figure, ink)
+
+
+def _nearest(
+    title: str, h: np.ndarray, vector: np.ndarray, *, skip: int | None = None, label: int | None = None
+) -> None:
+    """A sentence and the test sentences whose vectors are most like its own, by cosine."""
+    test = _test()
+    if skip is None:
+        ids, cosines = reduce.neighbours(np.vstack([h, vector[None]]), len(h), NEAREST)
+    else:
+        ids, cosines = reduce.neighbours(h, skip, NEAREST)
+    named = "" if label is None else f" ({test.class_names[label]})"
+    st.markdown(f"**{ui.escape(title)}**{named}")
+    rows = [
+        f"| {cosine:.2f} | {test.class_names[test.y[i]]} | {ui.escape(test.texts[i])} |"
+        for i, cosine in zip(ids, cosines, strict=True)
+    ]
+    st.markdown("\n".join(["| cosine | kind | nearest in h |", "|---|---|---|", *rows]))
+
+
+# --- the probes ---
+
+
+def _scores(speaker: Speaker, found: Known, layer: int) -> None:
+    """Accuracy beside the baselines, and from layer to layer."""
+    from sslviz.probe import accuracy_interval
+
+    n, names = len(_test()), {"random": TWIN, WORDS: WORDS}
+    probe = st.segmented_control(
+        "Probe", list(PROBES), default="linear", key="language_probe", required=True, format_func=PROBES.get,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    by_layer, rivals = found.scores[probe]
+    values = {speaker.name: by_layer[layer]} | {names[rival]: value for rival, value in rivals.items()}
+    rows = [
+        {
+            "label": name,
+            "accuracy": value,
+            "interval": accuracy_interval(value, n),
+            "method": "mlm" if name == speaker.name else "baseline",
+        }
+        for name, value in values.items()
+    ]
+    figure = plots.plot_accuracy(
+        rows, title=f"{PROBES[probe]} probe of layer {layer}", chance=1 / len(_test().class_names), height=245
+    )
+    figure.update_xaxes(title="accuracy on test sentences (%)")
+    interval = accuracy_interval(by_layer[layer], n)
+    best = max(rivals, key=rivals.get)
+    ui.show(
+        figure,
+        key="language_scores",
+        alt="Accuracy of the probe beside baselines",
+        still=True,
+        caption=f"{plots.percent_interval(by_layer[layer], interval, n)}; the better baseline, {names[best]}, "
+        f"{plots.percent_interval(rivals[best], accuracy_interval(rivals[best], n), n)}.",
+    )
+    x = list(range(len(by_layer)))
+    curves = [
+        (PROBES[key], x, [100 * value for value in found.scores[key][0]], plots.encoder_colour("mlm"), dash)
+        for key, dash in (("linear", "solid"), ("knn", "dot"))
+    ]
+    top = int(np.argmax(by_layer))
+    low, high = accuracy_interval(by_layer[top], n)
+    alike = [i for i, value in enumerate(by_layer) if low <= value <= high]
+    told = f"Layer {top} does best with {plots.percent(by_layer[top], half_width=(high - low) / 2)}"
+    told += f"; {len(alike) - 1} of the {len(by_layer) - 1} others lie within its interval." if len(alike) > 1 else "."
+    if "wordnet" in (speaker.card.get("corpus") or {}):
+        told += " Most of these definitions were in its training text, without the labels."
+    ui.show(
+        plots.plot_curves([("accuracy (%)", curves)], title="Layer by layer", x_title="layer", height=220),
+        key="language_by_layer",
+        alt="Accuracy of both probes by layer",
+        still=True,
+        caption=told,
+    )

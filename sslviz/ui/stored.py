@@ -1,0 +1,171 @@
+"""What is loaded once for all users: test images, models, and what models make of these images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from sslviz import checkpoint, data, npz
+from sslviz.errors import UserError
+from sslviz.ui.scene import Scene
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Bundled test images as arrays: x (N, C, H, W) uint8, y (N,) int64, class_names, and where they come from."""
+
+    x: np.ndarray
+    y: np.ndarray
+    class_names: tuple[str, ...]
+    source: str
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def test_images(dataset: str) -> Images:
+    """Load the bundled test images, in the order of the stored representations, without torch; own ones with it."""
+    about = data.describe(dataset, bundled=True)
+    if about.kind == "own":
+        found = data.load_images(dataset, "test")
+        x, y = found.x.numpy(), found.y.numpy()
+        return Images(x=x, y=y, class_names=about.class_names, source=f"{len(x):,} test images of yours")
+    x, y = npz.read_arrays(about.path, "x_test", "y_test")
+    y = y.reshape(-1).astype(np.int64)
+    x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)  # (N, C, H, W)
+    return Images(x=x, y=y, class_names=about.class_names, source=f"{len(x):,} bundled test images")
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What a model's folder keeps of the bundled test images: h (N, D) float32, xy and trustworthiness by method."""
+
+    h: np.ndarray
+    xy: dict[str, np.ndarray]
+    trustworthiness: dict[str, float]
+
+
+def stored(scene: Scene) -> Stored:
+    """Load a model's stored representations and maps.
+
+    Raises:
+        UserError: the folder has none, or they are damaged or of other images.
+    """
+    file = scene.path / checkpoint.EMBEDDINGS
+    if not file.exists():
+        raise UserError(f"The model {scene.model} has no stored representations: run `sslviz models build`.")
+    return _stored(str(scene.path), file.stat().st_mtime_ns, len(test_images(scene.data).y))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _stored(folder: str, stamp: int, count: int) -> Stored:
+    found = checkpoint.load_embeddings(folder)
+    xy = {key[:-3]: value.astype(np.float32) for key, value in found.items() if key.endswith("_xy")}
+    marks = {key: found.get(f"{key}_trustworthiness") for key in xy}
+    trust = {key: float(np.ravel(mark)[0]) for key, mark in marks.items() if mark is not None}
+    if len(found["h"]) != count:
+        raise UserError(f"{folder} describes {len(found['h']):,} images, but {count:,} are bundled: train it again.")
+    return Stored(h=found["h"], xy=xy, trustworthiness=trust)
+
+
+def load_model(scene: Scene) -> Any:
+    """Load a model in eval mode; this imports torch."""
+    stamp = max((file.stat().st_mtime_ns for file in scene.path.glob("*.safetensors")), default=0)
+    return _load_model(scene.model, stamp)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
+def _load_model(name: str, stamp: int) -> Any:
+    return checkpoint.load(name)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """A VAE's posteriors of the bundled test images: mu, logvar (N, D), and KL (N, D) in nats."""
+
+    mu: np.ndarray
+    logvar: np.ndarray
+    kl: np.ndarray
+
+
+def posterior(scene: Scene) -> Posterior:
+    """Encode the bundled test images with a VAE, once."""
+    return _posterior(scene.model, scene.data, load_model(scene))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Encoding the test images …")
+def _posterior(name: str, dataset: str, _model: Any) -> Posterior:
+    import torch
+
+    from sslviz.losses import gaussian_kl
+
+    with torch.inference_mode():
+        parts = [_model.encode(tensor(batch)) for batch in np.array_split(test_images(dataset).x, 20)]
+    mu, logvar = (torch.cat(part) for part in zip(*parts, strict=True))  # (N, D)
+    return Posterior(mu.numpy(), logvar.numpy(), gaussian_kl(mu, logvar).numpy())
+
+
+def tensor(images: np.ndarray) -> Any:
+    """Images (N, C, H, W), uint8 or floats in [0, 1] -> float32 tensor in [0, 1]."""
+    import torch
+
+    x = torch.from_numpy(np.ascontiguousarray(images))
+    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+
+
+def decode(model: Any, z: np.ndarray) -> np.ndarray:
+    """z (N, D) -> decoded images (N, C, H, W) in [0, 1]."""
+    import torch
+
+    with torch.inference_mode():
+        return model.decode(torch.from_numpy(np.ascontiguousarray(z, np.float32))).numpy()
+
+
+def costs(model: Any, images: np.ndarray) -> np.ndarray:
+    """What each image costs a VAE at its posterior mean: (N, 2) reconstruction and KL, nats per image."""
+    import torch
+
+    from sslviz.losses import gaussian_kl, reconstruction
+
+    config = model.config
+    with torch.inference_mode():
+        x = tensor(images)
+        mu, logvar = model.encode(x)
+        recon = reconstruction(x, model.decode_logits(mu), likelihood=config.likelihood, sigma=config.sigma)
+        return torch.stack([recon, gaussian_kl(mu, logvar).sum(1)], 1).double().numpy()
+
+
+def cached_costs(scene: Scene) -> np.ndarray:
+    """`costs` of all bundled test images, once: (N, 2) nats."""
+    return _cached_costs(scene.model, scene.data, load_model(scene))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Judging the reconstructions …")
+def _cached_costs(name: str, dataset: str, _model: Any) -> np.ndarray:
+    return np.concatenate([costs(_model, batch) for batch in np.array_split(test_images(dataset).x, 20)])
+
+
+@st.cache_data(max_entries=6, show_spinner=False)
+def some_of_each(dataset: str, per_class: int) -> list[int]:
+    """Indices of the first test images of each class, class after class."""
+    y = test_images(dataset).y
+    return [int(i) for label in range(int(y.max()) + 1) for i in np.flatnonzero(y == label)[:per_class]]
+
+
+def neighbour_votes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Read classes off stored h by k-NN: predictions, and the ids of the images judged.
+
+    Half of the test images (at most 2,500) vote on as many others, so that something is to be seen before any fit.
+    """
+    return _neighbour_votes(scene.model, scene.data, stored(scene))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _neighbour_votes(name: str, dataset: str, _kept: Stored) -> tuple[np.ndarray, np.ndarray]:
+    from sslviz.probe import KNNProbe
+
+    y = test_images(dataset).y
+    order = np.random.default_rng(0).permutation(len(y))[:5000]
+    bank, judged = order[::2], np.sort(order[1::2])
+    return KNNProbe().fit(_kept.h[bank], y[bank]).predict(_kept.h[judged]), judged

@@ -1,0 +1,52 @@
+"""The tables of the home page: models and data sets."""
+
+from __future__ import annotations
+
+from sslviz import data, plots
+from sslviz.errors import UserError
+from sslviz.ui.scene import BASELINES, METHODS, data_title, models
+
+
+def model_rows() -> list[dict[str, str]]:
+    """One row a model: what it is, what it was trained on, what came out on the test set."""
+    rows = []
+    for model in models():
+        card = model.card or {}
+        results = card.get("results", {})
+        others = results.get("baselines", {})
+        best = max(others, key=others.get) if others else None
+        own = "imported, as its file claims" if card.get("imported") else "yours"
+        rows.append(
+            {
+                "Model": model.name,
+                "Method": METHODS.get(model.method, model.method),
+                "Trained on": f"{data_title(model.dataset)}, {card.get('n_train', 0):,} images",
+                "Linear probe": plots.percent(results["linear_probe"]) if "linear_probe" in results else "",
+                "Best baseline": f"{plots.percent(others[best])} ({BASELINES.get(best, best)})" if best else "",
+                "Negative ELBO": plots.nats(results["negative_elbo"]) if "negative_elbo" in results else "",
+                "Training time": plots.seconds(60 * card["minutes"]) if "minutes" in card else "",
+                "Here": "bundled" if model.bundled else own,
+            }
+        )
+    return rows
+
+
+def data_rows() -> list[dict[str, str]]:
+    """One row a data set: counts and source of the images in use."""
+    rows = []
+    for name, info in data.DATASETS.items():
+        try:
+            about = data.describe(name)
+        except UserError as error:
+            rows.append({"Data set": info.title, "Training": "", "Test": "", "Source": str(error), "Licence": ""})
+            continue
+        rows.append(
+            {
+                "Data set": info.title,
+                "Training": f"{about.n_train:,}",
+                "Test": f"{about.n_test:,}",
+                "Source": about.source,
+                "Licence": info.licence,
+            }
+        )
+    return rows

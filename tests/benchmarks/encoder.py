@@ -1,0 +1,112 @@
+"""How much of a run is the encoder itself, and how long a cold start takes to representations worth having.
+
+    python tests/benchmarks/encoder.py                                     # share of the encoder's own speed
+    python tests/benchmarks/encoder.py --dataset cifar10 --resnet --device cuda
+    python tests/benchmarks/encoder.py --cold                              # and minutes to 97 % k-NN on MNIST
+
+A share of 100 % would be a run that spends nothing on views, projector, loss, optimiser and data.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+import tyro
+from measure import CORES, bare, rate_of_fit, say, simclr
+
+from sslviz.data import load_images
+from sslviz.models.encoders import RESNET18
+from sslviz.train import precision_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(
+    *,
+    dataset: Literal["mnist", "cifar10"] = "mnist",
+    resnet: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
+    seconds: float = 30.0,
+    cores: int = CORES,
+    batch: int = 256,
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto",
+    cold: bool = False,
+    minutes: tuple[float, ...] = (1, 2, 3, 4, 6, 8),
+    goal: float = 0.97,
+) -> None:
+    """Measure both, one after the other.
+
+    Args:
+        dataset: whose images, and whose bundled SimCLR.
+        resnet: take a ResNet-18 instead of the bundled encoder, and hold `fit` against the whole model on ready
+            tensors, projector and loss included.
+        device: of both.
+        seconds: each is measured for.
+        cores: CPU threads.
+        batch: images a step.
+        precision: of both.
+        cold: also start the command line anew with one budget after another, until one reaches the goal.
+        minutes: these budgets.
+        goal: accuracy of 20 nearest neighbours among all training images, on all test images.
+    """
+    torch.set_num_threads(cores)
+    config = simclr(dataset, cores=cores, batch_size=batch, precision=precision)
+    if resnet:
+        config = replace(config, model=replace(config.model, encoder=RESNET18))
+    config = replace(config, device=device)
+    x = load_images(dataset, "train").x[:batch].float() / 255
+    where = torch.cuda.get_device_name() if device == "cuda" else f"{cores} core(s)"
+    where += f", {precision_of(config, device)}"
+    print(f"SimCLR on {dataset}: widths {config.model.encoder.widths}, batch {batch}, {where}")
+    ready = bare(config, x, whole=resnet, seconds=seconds, device=device)
+    say(f"{'model' if resnet else 'encoder'}, forward and backward on ready tensors", ready)
+    ours = rate_of_fit(config, seconds=seconds)
+    say("fit()", ours)
+    print(
+        f"  {'fit() : ready tensors':52} {100 * ours / ready:10.1f} % (to reach: {85 if resnet else 80} %)", flush=True
+    )
+    if cold:
+        start_cold(minutes, goal, cores)
+
+
+def start_cold(minutes: tuple[float, ...], goal: float, cores: int) -> None:
+    """Wall-clock time of the command from its start to its end, for the first budget whose model reaches the goal."""
+    from sslviz.checkpoint import load
+    from sslviz.embed import encode
+    from sslviz.probe import KNNProbe
+
+    train, test = load_images("mnist", "train"), load_images("mnist", "test")
+    widths = [str(width) for width in simclr("mnist", cores=cores).model.encoder.widths]
+    for budget in minutes:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "sslviz", "train", "simclr", "mnist", "--minutes", str(budget)]
+            command += ["--model.encoder.widths", *widths, "--threads", str(cores), "--monitors", "1", "--json"]
+            started = time.perf_counter()
+            told = subprocess.run(
+                [*command, "--out", f"{folder}/m"], cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ
+            )
+            wall = time.perf_counter() - started
+            done = json.loads(told.stdout.splitlines()[-1])
+            model = load(Path(folder) / "m")
+            probe = KNNProbe().fit(encode(model, train.x), train.y.numpy())
+            accuracy = probe.score(encode(model, test.x), test.y.numpy())
+        print(
+            f"  cold start, {budget:g} min of training: {wall:.0f} s in all, {done['images'] / 60_000:.2f} epochs, "
+            f"k-NN {100 * accuracy:.2f} %",
+            flush=True,
+        )
+        if accuracy >= goal:
+            print(f"  {100 * goal:g} % k-NN on MNIST from a cold start after {wall:.0f} s")
+            return
+    raise SystemExit(f"  no budget has reached {100 * goal:g} %.")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,142 @@
+"""Live training in a real browser: start, watch, pause, step, leave, come back, stop, go on, keep, hand on, delete."""
+
+import re
+
+import pytest
+from test_walk import WAIT, browser, serve, settle, visit  # noqa: F401 (fixtures)
+from tinyimages import make_models
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    make_models(folder)
+    with serve(folder) as address:
+        yield address
+
+
+@pytest.fixture()
+def page(browser):  # noqa: F811
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(4 * WAIT)
+    page.complaints = []
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    yield page
+    assert page.complaints == []
+    page.close()
+
+
+def button(page, name: str):
+    return page.get_by_role("button", name=name, exact=True).first
+
+
+def progress(page) -> str:
+    return page.locator("[data-testid=stProgress]").first.inner_text()
+
+
+def step(page) -> int:
+    found = re.search(r"step ([\d,]+) of", progress(page))
+    return int(found[1].replace(",", "")) if found else 0
+
+
+def curve(page):
+    return page.locator("svg[aria-label^='Loss'] polyline").first
+
+
+def until(page, condition, seconds: float = 240) -> None:
+    for _ in range(int(4 * seconds)):
+        if condition():
+            return
+        page.wait_for_timeout(250)
+    pytest.fail(f"waited in vain; the page says: {progress(page)}")
+
+
+@pytest.mark.timeout(1500)
+def test_a_run_from_its_start_to_its_end(page, address, tmp_path):
+    visit(page, f"{address}/train?method=vae")
+    minutes = page.get_by_label("Budget (minutes)")
+    minutes.fill("0.5")
+    minutes.press("Enter")
+    settle(page)
+    button(page, "Train").click()
+    page.wait_for_url(re.compile(r"run=[\w-]{22}"))
+    until(page, lambda: step(page) > 0)
+    until(page, lambda: curve(page).count() and step(page) > 1)
+    first, points = step(page), curve(page).get_attribute("points")
+    place = curve(page).evaluate_handle("line => line.ownerSVGElement")
+    until(page, lambda: step(page) > first and curve(page).get_attribute("points") != points)  # the loss moves,
+    assert place.evaluate("svg => svg.isConnected")  # and its figure is not taken down for that
+
+    button(page, "Pause").click()
+    button(page, "Play").wait_for()
+    at = step(page)
+    button(page, "One step").click()
+    until(page, lambda: step(page) == at + 1)
+    page.get_by_text(f"Step {at + 1:,} alone").wait_for()
+    page.get_by_text("gradient of decoder").or_(page.locator("[data-testid=stDataFrame]")).first.wait_for()
+
+    here = page.url
+    page.locator("[data-testid=stSidebarNav]").get_by_role("link", name="Home").click()
+    page.get_by_role("heading", name="Self-supervised learning, seen").wait_for()
+    other = page.context.browser.new_page()  # another session, as after a reload
+    other.set_default_timeout(4 * WAIT)
+    visit(other, here)
+    assert step(other) == at + 1
+    button(other, "Play").click()
+    until(other, lambda: step(other) > at + 1)
+    other.close()
+
+    visit(page, here)
+    button(page, "Stop").click()
+    button(page, "Go on").wait_for(timeout=10_000)
+    page.get_by_text("Its state is kept").wait_for()
+    stopped = step(page)
+    button(page, "Go on").click()
+    until(page, lambda: step(page) > stopped)
+    page.get_by_text("UMAP is being fitted").wait_for()
+    button(page, "Stop").click()
+    page.get_by_text("Back over the epochs").wait_for()
+    keep(page, address, tmp_path)
+
+
+def keep(page, address: str, tmp_path) -> None:
+    """Probe, download, rename, delete and bring back the model that a run has left."""
+    here = page.url
+    with page.expect_download() as download:
+        button(page, "Download").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.suffix == ".safetensors" and file.stat().st_size > 1_000_000
+
+    button(page, "Probe: evidence").click()
+    page.get_by_role("heading", name="Probe", exact=True).wait_for()
+    settle(page)
+    assert "model=vae-mnist-1" in page.url
+
+    visit(page, here)
+    name = page.get_by_label("Name", exact=True)
+    name.fill("my-first")
+    name.press("Enter")
+    settle(page)
+    button(page, "Rename").click()
+    page.get_by_role("heading", name="The model my-first").wait_for()
+    button(page, "Delete").click()
+    button(page, "Delete my-first").click()
+    button(page, "Train").wait_for()
+    settle(page)
+
+    page.get_by_text("Bring back a model").click()
+    page.locator("input[type=file][accept*=safetensors]").set_input_files(file)
+    page.get_by_text("is in every page's list now").wait_for()
+    visit(page, f"{address}/vae?model=vae-mnist-1")
+    assert "model=vae-mnist-1" in page.url and page.locator("[data-testid=stAlert]").count() == 0
+
+
+def test_a_bad_file_is_refused_in_words(page, address, tmp_path):
+    file = tmp_path / "bad.safetensors"
+    file.write_bytes(b"\x80\x04not a model")
+    visit(page, f"{address}/train")
+    page.get_by_text("Bring back a model").click()
+    page.locator("input[type=file][accept*=safetensors]").set_input_files(file)
+    page.locator("[data-testid=stAlertContentError]").wait_for()
+    assert button(page, "Train").is_enabled()

@@ -1,0 +1,90 @@
+"""Language models in a real browser: type, click a word, read the answer, click a candidate, open a head."""
+
+import json
+import re
+
+import pytest
+import tinytext
+from test_walk import WAIT, browser, page, serve, settle, visit  # noqa: F401 (fixtures)
+
+from sslviz import fill
+from sslviz.models import language
+
+TEXT = "The children were playing in the garden."
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with an own language model."""
+    folder = tmp_path_factory.mktemp("models")
+    bert = tinytext.write("bert", folder / "tiny-bert")
+    (bert / "card.json").write_text(json.dumps({"method": "mlm", "dataset": "words"}), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    with serve(folder) as address:
+        yield f"{address}/language?language_model=tiny-bert"
+
+
+def answers(page) -> list[str]:  # noqa: F811
+    """The candidates on show, best first."""
+    return page.locator(".groups button:not(.far) .token").all_inner_texts()
+
+
+def test_type_click_a_word_read_the_answer_click_a_candidate_open_a_head(page, address, folder):  # noqa: F811
+    page.set_default_timeout(4 * WAIT)
+    visit(page, address)
+    page.locator(".groups button").first.wait_for()
+    assert len(answers(page)) >= 10
+
+    field = page.get_by_label("A sentence; click a word")
+    field.fill(TEXT)
+    field.press("Enter")
+    page.locator(".chips button", has_text="children").wait_for()
+    settle(page)
+    page.get_by_text("click a word of the sentence").wait_for()
+
+    page.locator(".chips button", has_text="children").click()
+    page.locator(".chips button[aria-pressed=true]", has_text="children").wait_for()
+    page.locator(".groups button").first.wait_for()
+    settle(page)
+    expected = [p.token for p in fill.fill(language.load(folder / "tiny-bert"), TEXT, words=[1])[0].predictions]
+    assert answers(page)[:10] == expected
+    assert "language_words=1" in page.url
+
+    candidate = next(token for token in expected if token.isalpha() and len(token) > 1)
+    page.get_by_role("button", name=re.compile(rf"^{candidate}, ")).first.click()
+    page.wait_for_function(
+        "token => [...document.querySelectorAll('input')].some(i => i.value.startsWith(`The ${token} `))", arg=candidate
+    )
+    settle(page)
+
+    page.get_by_role("radio", name="Attention").or_(page.get_by_role("button", name="Attention")).first.click()
+    page.locator(".js-plotly-plot").nth(2).wait_for()
+    settle(page)
+    box = page.locator(".js-plotly-plot").first.locator(".draglayer .nsewdrag").bounding_box()
+    matrix = page.get_by_text("Layer 3, head 2", exact=True)
+    assert matrix.count() == 0
+    page.mouse.click(box["x"] + box["width"] * 1.5 / 4, box["y"] + box["height"] * 2.5 / 3)
+    matrix.first.wait_for()
+    settle(page)
+
+
+def test_what_is_typed_is_text_and_never_markup(page, address):  # noqa: F811
+    page.set_default_timeout(4 * WAIT)
+    visit(page, f"{address}&language_text=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%20cat&language_words=0")
+    page.locator(".chips button").first.wait_for()
+    assert page.locator("img[src='x']").count() == 0
+
+
+def test_a_narrow_page_keeps_everything_inside(browser, address):  # noqa: F811
+    narrow = browser.new_page(viewport={"width": 800, "height": 900}, color_scheme="dark")
+    narrow.set_default_timeout(4 * WAIT)
+    visit(narrow, address)
+    narrow.locator(".groups button").first.wait_for()
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 800
+    inside = narrow.locator("[data-testid=stMain] .groups, [data-testid=stMain] .chips").all()
+    assert inside and all(box["x"] + box["width"] <= 800 for box in (e.bounding_box() for e in inside) if box)
+    narrow.close()

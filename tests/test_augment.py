@@ -1,0 +1,173 @@
+"""Each transform, image by image, against torchvision's functional form."""
+
+import math
+
+import pytest
+import torch
+import torchvision.transforms.v2.functional as TF
+from torchvision.transforms import InterpolationMode
+
+from sslviz import augment
+from sslviz.augment import POLICIES, ViewPolicy, policy_for, two_views
+from sslviz.data import load_images
+
+
+@pytest.fixture(scope="module")
+def colour():
+    return load_images("cifar10", "test").x[:6].float() / 255
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_images("mnist", "test").x[:6].float() / 255
+
+
+def inside(x, margin=1):
+    return x[..., margin:-margin, margin:-margin]
+
+
+def test_crop(colour):
+    """To 1e-4 but for the outermost pixel, where torchvision repeats the crop's edge and we see beyond it."""
+    top, left, height, width = torch.tensor(
+        [(0, 0, 32, 32), (3, 5, 20, 16), (8, 8, 16, 16), (0, 7, 12, 25), (10, 0, 22, 13), (1, 1, 30, 30)]
+    ).T
+    theta = augment.crop_matrix(left / 32, top / 32, width / 32, height / 32)
+    ours = augment.warp(colour, theta)
+    for i, x in enumerate(colour):
+        box = (int(top[i]), int(left[i]), int(height[i]), int(width[i]))
+        theirs = TF.resized_crop(x, *box, [32, 32], interpolation=InterpolationMode.BILINEAR, antialias=False)
+        torch.testing.assert_close(inside(ours[i], 2), inside(theirs, 2), atol=1e-4, rtol=0)
+
+
+def test_crop_to_a_smaller_view(colour):
+    theta = augment.crop_matrix(*(torch.full((6,), v) for v in (0.25, 0.125, 0.75, 0.75)))
+    ours = augment.warp(colour, theta, size=24)
+    assert ours.shape == (6, 3, 24, 24)
+    torch.testing.assert_close(ours, colour[:, :, 4:28, 8:32], atol=1e-5, rtol=0)  # 24 pixels of 32: a copy
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rotation_shear_and_shift(digits, sign):
+    """To 1e-4: torchvision's `affine` with the same sampling, black outside."""
+    degrees = torch.tensor([0.0, 10, 25, 45, 90, 12]) * sign
+    shear = torch.tensor([0.0, 0, 10, -15, 0, 20]) * sign
+    dx, dy = torch.tensor([0, 2, -3, 0, 4, 1]) / 28, torch.tensor([0, -1, 0, 5, 2, -2]) / 28
+    ours = augment.warp(digits, augment.affine_matrix(degrees, shear, dx, dy))
+    for i, x in enumerate(digits):
+        theirs = TF.affine(
+            x,
+            angle=float(degrees[i]),
+            translate=[round(float(dx[i]) * 28), round(float(dy[i]) * 28)],
+            scale=1.0,
+            shear=[float(shear[i]), 0.0],
+            interpolation=InterpolationMode.BILINEAR,
+        )
+        torch.testing.assert_close(ours[i], theirs, atol=1e-4, rtol=0)
+
+
+def test_flip(colour):
+    flip = torch.tensor([True, False, True, False, True, True])
+    ours = augment.warp(colour, augment.flip_matrix(flip))
+    for x, view, turned in zip(colour, ours, flip, strict=True):
+        torch.testing.assert_close(view, TF.horizontal_flip(x) if turned else x, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("images", ["colour", "digits"])
+def test_brightness_and_contrast(images, request):
+    """To 1e-5, each alone (torchvision clamps between the two, we after both)."""
+    x, one = request.getfixturevalue(images), torch.ones(6)
+    factor = torch.tensor([0.2, 0.6, 0.9, 1.0, 1.3, 1.8])
+    bright = augment.recolour(x, brightness=factor, contrast=one)
+    contrast = augment.recolour(x, brightness=one, contrast=factor)
+    for i in range(6):
+        torch.testing.assert_close(bright[i], TF.adjust_brightness(x[i], float(factor[i])), atol=1e-5, rtol=0)
+        # torchvision's grey of a grey image is the image itself; ours too
+        torch.testing.assert_close(contrast[i], TF.adjust_contrast(x[i], float(factor[i])), atol=1e-4, rtol=0)
+
+
+def test_saturation_and_grey(colour):
+    """To 2e-3: torchvision's grey rounds the luma weights."""
+    one, factor = torch.ones(6), torch.tensor([0.0, 0.4, 0.8, 1.0, 1.2, 1.6])
+    ours = augment.recolour(colour, brightness=one, contrast=one, saturation=factor)
+    for i in range(6):
+        torch.testing.assert_close(ours[i], TF.adjust_saturation(colour[i], float(factor[i])), atol=2e-3, rtol=0)
+    torch.testing.assert_close(ours[0], TF.rgb_to_grayscale(colour[0], num_output_channels=3), atol=2e-3, rtol=0)
+
+
+def test_hue_turns_the_same_way_as_hsv(colour):
+    """Mean difference below 0.8 a turn (0.08 at 0.1): YIQ and HSV turn by the same angle about different axes."""
+    one, turns = torch.ones(6), torch.tensor([-0.1, -0.05, -0.02, 0.02, 0.05, 0.1])
+    ours = augment.recolour(colour, brightness=one, contrast=one, hue=turns)
+    for i in range(6):
+        theirs = TF.adjust_hue(colour[i], float(turns[i]))
+        wrong_way = TF.adjust_hue(colour[i], -float(turns[i]))
+        assert (ours[i] - theirs).abs().mean() < 0.8 * abs(turns[i])
+        assert (ours[i] - theirs).abs().mean() < (ours[i] - wrong_way).abs().mean()
+
+
+def test_a_full_turn_of_hue_changes_nothing(colour):
+    one = torch.ones(6)
+    turned = augment.recolour(colour, brightness=one, contrast=one, saturation=one, hue=one)
+    torch.testing.assert_close(turned, colour, atol=1e-4, rtol=0)
+
+
+def test_blur(colour):
+    """To 1e-5, with the same kernel."""
+    sigma = torch.tensor([0.0, 0.3, 0.5, 0.8, 1.0, 1.5])
+    ours = augment.blur(colour, sigma, radius=3)
+    torch.testing.assert_close(ours[0], colour[0])
+    for i in range(1, 6):
+        theirs = TF.gaussian_blur(colour[i], kernel_size=[7, 7], sigma=[float(sigma[i])] * 2)
+        torch.testing.assert_close(ours[i], theirs, atol=1e-5, rtol=0)
+
+
+def test_every_image_has_its_own_view(colour):
+    same = colour[:1].repeat(64, 1, 1, 1)
+    views = augment.augment(same, POLICIES["cifar10"], generator=torch.Generator().manual_seed(0))
+    assert len({view.numpy().tobytes() for view in views}) == 64
+
+
+def test_a_seed_replays_and_the_global_generator_is_left_alone(colour):
+    before = torch.get_rng_state()
+    first, again, other = (
+        two_views(colour, POLICIES["cifar10"], generator=torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], other[0])
+    assert not torch.equal(first[0], first[1])
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policies_keep_range_and_shape(name, colour, digits):
+    x = colour if name == "cifar10" else digits
+    for view in two_views(x, policy_for(name, x.shape[1])):
+        assert view.shape == (6, x.shape[1], 24, 24)
+        assert view.min() >= 0
+        assert view.max() <= 1
+
+
+def test_a_neutral_policy_changes_nothing(colour):
+    torch.testing.assert_close(augment.augment(colour, ViewPolicy()), colour, atol=1e-5, rtol=0)
+
+
+def test_crops_cover_the_areas_that_were_asked_for():
+    policy = ViewPolicy(crop=0.2)
+    theta = augment.draw_geometry(policy, augment._Draw(4000, torch.Generator().manual_seed(0)))
+    width, height = theta[:, 0, 0], theta[:, 1, 1]
+    area, shift = width * height, theta[:, :, 2].abs()
+    assert area.min() > 0.19 and area.max() <= 1
+    assert (shift[:, 0] <= 1 - width + 1e-5).all() and (shift[:, 1] <= 1 - height + 1e-5).all()
+    assert (width / height).max() < 4 / 3 + 1e-3
+    assert abs(area.mean() - 0.6) < 0.03  # uniform in [0.2, 1], a little less where a side is clamped
+
+
+def test_a_chance_is_a_share_of_the_images():
+    draw = augment._Draw(10_000, torch.Generator().manual_seed(0))
+    turned = augment.draw_geometry(ViewPolicy(flip=0.3), draw)[:, 0, 0] < 0
+    assert abs(turned.float().mean() - 0.3) < 3 * math.sqrt(0.3 * 0.7 / 10_000)
+
+
+def test_own_images_get_views_of_their_own_size():
+    assert policy_for("/some/photos.npz", 3).size == 0
+    assert policy_for("/some/photos.npz", 1).grey == 0

@@ -1,0 +1,431 @@
+"""The page of language models through AppTest, on tiny models and a folder that stands for the Hub's cache."""
+
+import json
+import math
+import os
+import re
+import shlex
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+import tinytext
+from streamlit.testing.v1 import AppTest
+
+from sslviz import cli, fill, plots, ui
+from sslviz.data import assets_dir
+from sslviz.errors import UserError
+from sslviz.models import language
+from sslviz.sentence import pieces, word_spans
+from sslviz.ui.language import attention, choice, compare, entry, loss
+
+ROOT = Path(__file__).parent.parent
+VIEWS = ("Answer", "Layers", "Attention", "Loss", "Compare", "Next")
+CARD = {
+    "method": "mlm",
+    "dataset": "words",
+    "parameters": 22_700_000,
+    "results": {"n_masked": 4_321, "top1": 0.456, "top5": 0.663, "trigram_top1": 0.212},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    """An own model with both of BERT's heads, and a cache with GPT-2 and a RoBERTa in it."""
+    root = tmp_path_factory.mktemp("language")
+    bert = tinytext.write("bert", root / "models" / "tiny-bert")
+    (bert / "card.json").write_text(json.dumps(CARD), encoding="utf-8")
+    tinytext.into_cache(tinytext.write("gpt2", root / "gpt2"), root / "cache", "gpt2")
+    tinytext.into_cache(tinytext.write("roberta", root / "roberta"), root / "cache", "some/roberta-tiny")
+    (root / "empty").mkdir()
+    environment = {"SSLVIZ_MODELS": str(root / "models"), "HF_HUB_CACHE": str(root / "cache")}
+    os.environ |= environment
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield root
+    for key in environment:
+        del os.environ[key]
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture(scope="module")
+def bert(folder):
+    return language.load(folder / "models" / "tiny-bert")
+
+
+def open_page(**address: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
+    for key, value in ({"language_model": "tiny-bert"} | address).items():
+        at.query_params[key] = value
+    at.run()
+    return at.switch_page("pages/language.py").run()
+
+
+def check(at: AppTest) -> AppTest:
+    assert not at.exception, at.exception
+    assert not at.error, [e.value for e in at.error]
+    return at
+
+
+def said(at: AppTest) -> str:
+    """What the page says, without the signs that escape Markdown."""
+    return "\n".join(element.value for kind in (at.markdown, at.caption) for element in kind).replace("\\", "")
+
+
+def type_in(at: AppTest, text: str) -> AppTest:
+    return at.text_input(key="language_text").set_value(text).run()
+
+
+def until(at: AppTest, condition) -> AppTest:
+    for _ in range(150):
+        if condition():
+            return at
+        time.sleep(0.2)
+        at.run()
+    pytest.fail(f"waited in vain: {said(at)}, {[w.value for w in at.warning]}, {[e.value for e in at.error]}")
+
+
+# --- the sentence ---
+
+
+def test_a_masked_word_is_answered_before_anyone_presses_anything(bert):
+    at = check(open_page())
+    best = fill.fill(bert, entry.DEFAULT[0], words=entry.DEFAULT[1])[0].predictions[0]
+    assert f"tiny-bert puts “{best.token}” first with" in said(at)
+    assert [c.proto.component_name for c in at.get("bidi_component")][:2] == ["sslviz_chips", "sslviz_bars"]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_draws_and_says_what_is_to_be_seen(view):
+    at = check(open_page(language_view=view, language_text="A dog sleeps under the old table.", language_words="1"))
+    assert at.segmented_control(key="language_view").value == view
+    assert all(chart.proto.alt for chart in at.get("plotly_chart"))
+    assert re.search(r"\d", said(at))
+    assert [e.label for e in at.expander] == ["The mathematics", "Reproduce", "Input, process, outcome"]
+
+
+def test_the_card_speaks_for_the_model_and_nothing_else_does():
+    facts = list(choice.card_sentences(choice.Speaker("m", ("m",), None, CARD)))
+    assert "23 million parameters, a small model" in facts[0]
+    assert "4,321 masked words" in facts[1] and "45.6 %" in facts[1] and "66.3 %" in facts[1] and "21.2 %" in facts[1]
+    assert list(choice.card_sentences(choice.Speaker("m", ("m",), None, {}))) == []
+    assert facts[1] in [c.value for c in open_page().caption]
+
+
+def test_several_masks_are_filled_alone_and_one_after_another():
+    at = check(open_page(language_text="The [MASK] sat on the mat.", language_words="4"))
+    rows = at.dataframe[0].value
+    assert len(rows) == 2 and set(rows["Step"]) == {1, 2}
+    assert "one after another" in said(at).lower() or "One mask after another" in said(at)
+
+
+def test_a_word_that_is_asked_about_gets_probability_rank_and_pieces(bert):
+    at = open_page(language_text="The cat sat on the [MASK].", language_words="")
+    check(at.text_input(key="language_about").set_value("the").run())
+    score = fill.score(bert, "The cat sat on the [MASK].", "the")
+    assert f"rank {score.rank:,}" in said(at)
+    check(at.text_input(key="language_about").set_value("unhappiest dog").run())
+    assert "pieces together" in said(at)
+    check(at.text_input(key="language_about").set_value("☃").run())
+    assert "no pieces for '☃'" in said(at)
+
+
+def test_temperature_and_count_change_the_answer():
+    at = open_page()
+    warm = said(at)
+    check(at.slider(key="language_temperature").set_value(0.3).run())
+    assert said(at) != warm and "at temperature 0.3" in said(at)
+
+
+def test_the_address_keeps_a_sentence_of_bounded_length_and_its_masks():
+    at = open_page(language_text="The cat sat on the mat.", language_words="1,5")
+    assert at.text_input(key="language_text").value == "The cat sat on the mat."
+    assert at.session_state["language_words"] == [1, 5]
+    type_in(at, "The dog sat on the mat.")
+    assert at.query_params["language_text"] in ("The dog sat on the mat.", ["The dog sat on the mat."])
+    type_in(at, "the mat " * 60)
+    assert "language_text" not in at.query_params
+
+
+@pytest.mark.parametrize("numbers", ["-1", "1e9", "99999999999", "<b>", "1,,2", "9999"])
+def test_a_hostile_address_is_borne(numbers):
+    at = open_page(language_text="<img src=x> $a$ **b** [c](d)", language_words=numbers, language_view="'; DROP")
+    check(at)
+    assert at.segmented_control(key="language_view").value == "Answer"
+    assert not any("<img" in m.value or "**b**" in m.value for m in at.markdown)
+
+
+# --- edits ---
+
+
+@pytest.mark.parametrize(
+    "before, after, chosen, expected",
+    [
+        ("a b c", "a b c d", [1], [1]),
+        ("a b c", "x a b c", [1], [2]),
+        ("a b c", "a c", [2], [1]),
+        ("a b c", "a x c", [0, 2], [0, 2]),
+        ("a b c", "a x c", [1], [1]),  # the masked word itself was written anew
+        ("a b c", "p q", [1], []),
+        ("", "a b", [0], []),
+        ("a a a", "a a", [2], []),
+        ("a b c", "a b c", [7, -1], []),
+    ],
+)
+def test_an_edit_keeps_the_masks_of_the_words_that_it_leaves_alone(before, after, chosen, expected):
+    assert entry.carried(before, after, chosen) == expected
+
+
+def test_a_candidate_goes_where_its_mask_is_and_the_last_one_stays_on_show(bert):
+    text = "The cat sat on the mat."
+    new, chosen = entry.settled(bert, text, [1], position_of(bert, text, 1), "dog")
+    assert (new, chosen) == ("The dog sat on the mat.", [1])
+    new, chosen = entry.settled(bert, text, [1, 5], position_of(bert, text, 5), "table")
+    assert (new, chosen) == ("The cat sat on the table.", [1])
+    new, chosen = entry.settled(bert, "The [MASK] sat on the [MASK].", [], 2, "dog")
+    assert (new, chosen) == ("The dog sat on the [MASK].", [])
+    new, chosen = entry.settled(bert, "The cat sat on the [MASK].", [], 6, "mat")
+    assert (new, chosen) == ("The cat sat on the mat.", [5])
+
+
+def test_a_candidate_for_one_piece_of_a_word_leaves_its_other_pieces_as_masks(bert):
+    text = "The river is unhappiest tomorrow."
+    group = [p for p in pieces(bert, text) if p.word == 3]
+    assert len(group) > 1
+    new, chosen = entry.settled(bert, text, [3, 4], group[0].position, "cat")
+    count = len(group) - 1
+    assert new == "The river is cat " + " ".join(["[MASK]"] * count) + " tomorrow."
+    assert [word_of(new, n) for n in chosen] == ["tomorrow"]
+
+
+def position_of(model, text: str, word: int) -> int:
+    return next(p.position for p in pieces(model, text) if p.word == word)
+
+
+def word_of(text: str, number: int) -> str:
+    start, end = word_spans(text)[number]
+    return text[start:end]
+
+
+# --- bad input ---
+
+
+def test_empty_text_and_text_without_a_mask_get_a_sentence_that_says_what_to_do():
+    at = check(type_in(open_page(), "   "))
+    assert "type a sentence" in at.info[0].value
+    check(type_in(at, "The cat sat."))
+    assert "click a word" in at.info[0].value.replace("\\", "")
+
+
+def test_a_text_that_is_too_long_says_how_long_and_is_cut_on_request():
+    long = "The cat sat on the mat. " * 20
+    at = type_in(open_page(), long)
+    count = re.search(
+        r"This text has (\d+) pieces, and the model reads at most 64", at.warning[0].value.replace("\\", "")
+    )
+    assert count and int(count[1]) > 64 and at.text_input(key="language_text").value == long
+    check(at.button[[b.label for b in at.button].index("Cut it to what the model reads")].click().run())
+    assert long.startswith(at.text_input(key="language_text").value) and not at.warning
+
+
+def test_symbols_that_the_model_does_not_know_are_said_and_kept():
+    at = type_in(open_page(), "☃☃")
+    assert "none of these symbols" in at.warning[0].value and at.text_input(key="language_text").value == "☃☃"
+    check(type_in(at, "The cat [MASK] ☃."))
+    assert "1 of them unknown to it" in said(at)
+
+
+@pytest.mark.parametrize(
+    "name, sentence",
+    [
+        ("../../etc", "not the name of a model"),
+        ("some/absent", "is not on this machine"),
+        ("gpt2", "predicts the next word only"),
+    ],
+)
+def test_a_model_that_cannot_be_had_gets_a_sentence_and_the_other_one_answers(name, sentence):
+    at = open_page()
+    at.text_input(key="language_hub").set_value(name).run()
+    if name == "some/absent":
+        assert "has to be fetched" in said(at)
+        at.button(key="language_fetch").click().run()
+    until(at, lambda: at.warning)
+    assert sentence in at.warning[0].value.replace("\\", "") and "tiny-bert answers" in at.warning[0].value.replace(
+        "\\", ""
+    )
+    assert at.text_input(key="language_hub").value == name and "tiny-bert puts" in said(check(at))
+
+
+def test_another_model_is_loaded_by_its_name_with_its_own_mask():
+    at = open_page(language_text="The cat sat on the [MASK].", language_words="")
+    at.text_input(key="language_hub").set_value("some/roberta-tiny").run()
+    until(at, lambda: "some/roberta-tiny puts" in said(at))
+    chips = at.get("bidi_component")[0].proto
+    assert "<mask>" in str(chips) or "\\u003cmask\\u003e" in str(chips)
+    at.text_input(key="language_hub").set_value("").run()
+    assert "tiny-bert puts" in said(check(at))
+
+
+def test_without_a_language_model_one_sentence_says_what_to_do(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSLVIZ_MODELS", str(folder / "empty"))
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "data").symlink_to(assets_dir() / "data")
+    monkeypatch.setenv("SSLVIZ_ASSETS", str(tmp_path / "assets"))
+    choice.models.clear()
+    ui.models.clear()
+    at = open_page()
+    assert not at.exception and "sslviz train mlm" in at.error[0].value
+    choice.models.clear()
+    ui.models.clear()
+
+
+# --- layers and attention ---
+
+
+def test_the_striking_head_is_the_one_whose_mask_looks_most_at_another_word():
+    weights = np.full((2, 3, 4, 4), 0.25, np.float32)
+    weights[1, 0, 2] = (0.0, 0.9, 0.1, 0.0)
+    weights[0, 2, 2] = (1.0, 0.0, 0.0, 0.0)  # looks at [CLS], which does not count
+    weights[0, 1, 2] = (0.0, 0.0, 1.0, 0.0)  # looks at itself, which does not count
+    assert attention.striking(weights, ("[CLS]", "cat", "[MASK]", "."), (2,)) == 3
+
+
+def test_a_head_is_chosen_by_number_and_the_rollout_by_name():
+    at = open_page(language_view="Attention")
+    at.number_input(key="language_layer").set_value(2).run()
+    at.number_input(key="language_nth").set_value(3).run()
+    assert at.session_state["language_head"] == 6 and "In layer 2, head 3," in said(check(at))
+    check(at.segmented_control(key="language_flow").set_value("Rollout").run())
+    assert "In rollout through all layers," in said(at)
+
+
+# --- the loss ---
+
+
+def test_training_is_real_private_and_undone(bert):
+    at = open_page(language_view="Loss", language_text="The cat sat on the mat.", language_words="5")
+    at.text_area(key="language_mine").set_value("The cat sat on the table.\nA cat sat on the table.").run()
+    at.select_slider(key="language_steps").set_value(80).run()
+    at.select_slider(key="language_lr").set_value(1e-3).run()
+    shared = choice._loaded("tiny-bert", stamp(at))
+    before = {key: value.clone() for key, value in shared.state_dict().items()}
+    at.button(key="language_train").click().run()
+    until(at, lambda: "after 80 steps it is" in said(at))
+    check(at)
+    losses = at.session_state["language_practice"]["losses"]
+    assert len(losses) == 80 and np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+    assert all((value == before[key]).all() for key, value in shared.state_dict().items())
+    assert "Your trained copy of tiny-bert answers" in said(at)
+    check(at.segmented_control(key="language_view").set_value("Answer").run())
+    assert "your copy of tiny-bert puts" in said(at)
+    check(at.button(key="language_undo").click().run())
+    assert "your copy" not in said(at) and "tiny-bert puts" in said(at)
+    other = check(open_page())
+    assert "your copy" not in said(other)
+
+
+def stamp(at: AppTest) -> int:
+    path = choice.models()["tiny-bert"].path
+    return max(file.stat().st_mtime_ns for file in path.glob("*.safetensors"))
+
+
+def test_a_training_without_sentences_says_what_to_do(bert):
+    with pytest.raises(UserError, match="type some, one a line"):
+        loss.train(bert, [], 10, 1e-3, [], lambda stage, fraction: None)
+
+
+def test_a_stopped_training_leaves_no_copy(bert):
+    def stop(stage: str, fraction: float) -> None:
+        if fraction > 0:
+            raise ui.Stopped
+
+    losses: list[float] = []
+    with pytest.raises(ui.Stopped):
+        loss.train(bert, ["The cat sat."], 10, 1e-3, losses, stop)
+    assert len(losses) == 1
+
+
+def test_copies_are_one_an_owner_and_bounded(monkeypatch, bert):
+    monkeypatch.setattr(choice.Copies, "BYTES", 2 * choice._bytes(bert))
+    copies = choice.Copies()
+    for owner in ("ann", "bob", "bob"):
+        copies.keep(owner, "tiny-bert", f"{owner}'s", bert)
+    assert copies.of("ann") and copies.of("bob")
+    copies.keep("cem", "tiny-bert", "cem's", bert)
+    assert copies.of("ann") is None and copies.of("cem")
+    copies.drop("cem")
+    assert copies.of("cem") is None
+
+
+def test_the_task_shows_the_losses_of_the_places_that_it_masked(bert):
+    text = "The cat sat on the mat."
+    at = check(open_page(language_view="Loss", language_text=text, language_words=""))
+    rows = fill.masked_losses(bert, text, seed=0, rate=0.15)
+    shown = at.dataframe[0].value
+    assert list(shown["Original"]) == [row.original for row in rows]
+    assert f"loss {sum(row.loss for row in rows) / len(rows):.2f} nats" in said(at)
+    before = list(shown["Place"])
+    for _ in range(5):
+        at.button[[b.label for b in at.button].index("Mask again")].click().run()
+        if list(at.dataframe[0].value["Place"]) != before:
+            return
+    pytest.fail("another seed masks no other word")
+
+
+# --- two sentences; other heads ---
+
+
+def test_shares_add_up_to_the_whole_and_the_likelier_sentence_is_named(bert):
+    reader = choice.Speaker("tiny", ("tiny",), bert, {})
+    text, other = "The river runs through the town.", "The river town runs the through."
+    names, costs, problem = compare._shares(reader, text)
+    assert problem == "" and names == ["The", "river", "runs", "through", "the", "town", "."]
+    total = fill.pseudo_log_likelihood(bert, text).total
+    assert math.isclose(math.fsum(costs), -total, rel_tol=1e-6)
+    better = "first" if total > fill.pseudo_log_likelihood(bert, other).total else "second"
+    at = check(open_page(language_view="Compare", language_text=text))
+    at.text_input(key="language_other").set_value(other).run()
+    assert f"The model finds the {better} likelier" in said(check(at))
+
+
+def test_a_pair_is_taken_and_a_sentence_that_cannot_be_scored_is_explained():
+    at = open_page(language_view="Compare")
+    check(at.selectbox(key="language_pair").set_value("Agreement").run())
+    assert at.text_input(key="language_text").value == compare.PAIRS["Agreement"][0]
+    assert at.text_input(key="language_other").value == compare.PAIRS["Agreement"][1]
+    at.text_input(key="language_other").set_value("The [MASK] sat.").run()
+    assert "can't be scored" in at.info[0].value.replace("\\", "")
+
+
+def test_the_next_word_from_the_left_alone_and_the_next_sentence_both_ways(folder):
+    at = check(open_page(language_view="Next", language_text="The cat sat on the mat.", language_words="5"))
+    causal = language.load_causal("gpt2")
+    first = fill.next_word(causal, "The cat sat on the", top_k=8)[0]
+    assert f"without it “{first.token}”" in said(at)
+    pair = ("The cat sat on the mat.", at.text_input(key="language_second").value)
+    judge = language.load_next_sentence(folder / "models" / "tiny-bert")
+    forth = fill.next_sentence(judge, *pair)
+    assert f"gives {plots.share(forth)} that the second sentence follows" in said(at)
+    check(at.button(key="language_swap").click().run())
+    assert (at.text_input(key="language_text").value, at.text_input(key="language_second").value) == pair[::-1]
+
+
+def test_what_only_the_hub_has_is_disabled_offline_with_the_reason(folder, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder / "empty"))
+    at = check(open_page(language_view="Next"))
+    assert at.button(key="language_load_causal").disabled
+    assert "This takes gpt2, which is not on this machine; this server works offline" in said(at)
+
+
+def test_the_command_and_the_script_on_show_give_the_answer_on_show(capsys):
+    at = check(open_page(language_text="The cat's mat isn't “red”.", language_words="2"))
+    command, script = (code.value for code in at.code[-2:])
+    assert cli.main(shlex.split(command)[1:]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    exec(script, {})
+    tokens = [p["token"] for p in printed["masks"][0]["predictions"]]
+    assert repr(tokens[0]) in capsys.readouterr().out.splitlines()[0]
+    assert f"puts “{tokens[0]}” first" in said(at)

@@ -1,0 +1,414 @@
+"""Every page through AppTest: it draws without an error, answers its controls, and stands bad addresses."""
+
+import functools
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+from tinyimages import make_models
+
+from sslviz import checkpoint, cli, ui
+from sslviz.data import assets_dir
+from sslviz.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("home", "vae", "embeddings", "probe")
+VIEWS = ("Reconstruct", "Sample", "Traverse", "Interpolate")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models(tmp_path_factory):
+    """Tiny models in a folder of their own, beside the bundled ones."""
+    folder = tmp_path_factory.mktemp("models")
+    make_models(folder)
+    os.environ["SSLVIZ_MODELS"] = str(folder)
+    st.cache_resource.clear()
+    yield folder
+    del os.environ["SSLVIZ_MODELS"]
+    st.cache_resource.clear()
+
+
+def open_app(page: str = "home", **address: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    for key, value in address.items():
+        at.query_params[key] = value
+    at.run()
+    if page != "home":
+        at.switch_page(f"pages/{page}.py").run()
+    return at
+
+
+def check(at: AppTest) -> AppTest:
+    assert not at.exception, at.exception
+    assert not at.error, [e.value for e in at.error]
+    return at
+
+
+def words(at: AppTest) -> str:
+    return "\n".join(m.value for m in at.markdown)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("model", ["tiny-plane", "tiny-vae", "tiny-simclr", "tiny-colour"])
+def test_every_page_draws_for_every_kind_of_model(page, model):
+    at = check(open_app(page, model=model))
+    assert at.title[0].value
+    assert at.get("plotly_chart") or at.get("bidi_component"), "no picture before anyone presses anything"
+    path = [link.value for link in at.page_link]
+    assert [
+        stage for stage in ("image", "decode", "map", "probe") if stage in path
+    ].__len__() == 3  # the lit one is none
+    if page != "home":
+        assert [e.label for e in at.expander] == ["The mathematics", "Reproduce", "Input, process, outcome"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_figure_has_words_for_those_who_cannot_see_it(page):
+    for chart in check(open_app(page, model="tiny-vae")).get("plotly_chart"):
+        assert chart.proto.alt
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("model", ["tiny-vae", "tiny-colour"])
+def test_every_view_of_a_vae(view, model):
+    at = open_app("vae", model=model)
+    check(at.segmented_control(key="vae_view").set_value(view).run())
+    assert at.get("plotly_chart") and re.search(r"\d", words(at))
+
+
+def test_a_flat_vae_opens_on_its_plane_and_another_has_none():
+    assert open_app("vae", model="tiny-plane").segmented_control(key="vae_view").value == "Plane"
+    at = open_app("vae", model="tiny-vae")
+    assert "Plane" not in at.segmented_control(key="vae_view").options
+    assert open_app("vae", model="tiny-vae", vae_view="Plane").segmented_control(key="vae_view").value == "Reconstruct"
+
+
+def test_controls_change_the_picture():
+    at = open_app("vae", model="tiny-vae")
+    at.segmented_control(key="vae_view").set_value("Sample").run()
+    first = at.get("plotly_chart")[0].proto.spec
+    check(at.number_input(key="vae_seed").set_value(3).run())
+    second = at.get("plotly_chart")[0].proto.spec
+    check(at.slider(key="vae_spread").set_value(0.2).run())
+    assert len({first, second, at.get("plotly_chart")[0].proto.spec}) == 3
+
+
+def test_the_maps_switch_and_a_selection_is_kept_by_its_ids():
+    at = open_app("embeddings", model="tiny-simclr")
+    umap = at.get("plotly_chart")[0].proto.spec
+    check(at.segmented_control(key="map_method").set_value("PCA").run())
+    assert at.get("plotly_chart")[0].proto.spec != umap
+    at.session_state["map_ids"] = [3, 4, 5]
+    at.session_state["map_centre"] = 3
+    assert "3 images in the lasso" in words(check(at.run()))
+
+
+def test_a_cell_of_the_confusion_matrix_brings_its_images():
+    at = open_app("probe", model="tiny-simclr")
+    at.session_state["probe_cell"] = (2, 7)
+    assert "“2” read as “7”" in words(check(at.run()))
+
+
+def test_a_selection_is_dropped_with_its_model():
+    at = open_app("embeddings", model="tiny-simclr")
+    at.session_state["map_ids"] = [9_999, 4]
+    check(at.run())
+    check(at.selectbox(key="scene_data").set_value("cifar10").run())
+    assert "in the lasso" not in words(at)
+
+
+def test_the_probe_shows_the_card_and_names_the_best_baseline():
+    text = words(check(open_app("probe", model="tiny-simclr")))
+    assert "91.2 %" in text and "n = 10,000" in text
+    assert re.search(r"3\.8 points below the best baseline, whitened patches", text)
+
+
+def test_the_probe_is_fitted_in_the_background():
+    at = open_app("probe", model="tiny-simclr")
+    at.select_slider(key="probe_labels").set_value(100).run()
+    next(b for b in at.button if b.label == "Fit the probe").click().run()
+    check(at)
+    for _ in range(100):
+        time.sleep(0.2)
+        if "Fitted in" in words(check(at.run())):
+            break
+    assert "Fitted in" in words(at) and "L2 penalty" in words(at)
+
+
+def test_a_map_is_fitted_in_a_process_of_its_own():
+    h, told = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32), []
+    xy, trust = ui.fit_map(h, {"method": "pca", "seed": 1}, lambda stage, fraction: told.append((stage, fraction)))
+    assert xy.shape == (50, 2) and 0 <= trust <= 1 and told[0][0].startswith("PCA of 50 h")
+    with pytest.raises(UserError):
+        ui.fit_map(h, {"method": "nonsense"}, lambda stage, fraction: None)
+
+
+def test_a_stopped_map_leaves_no_process():
+    def stop(stage, fraction):
+        raise ui.Stopped
+
+    started = time.monotonic()
+    with pytest.raises(ui.Stopped):
+        ui.fit_map(np.zeros((50, 4), np.float32), {"method": "umap"}, stop)
+    assert time.monotonic() - started < 10
+
+
+def wait_for(worker: ui.Worker, key: tuple, state: str) -> ui.Progress:
+    for _ in range(200):
+        if worker.progress(key).state == state:
+            return worker.progress(key)
+        time.sleep(0.02)
+    pytest.fail(f"{key} did not become {state}: {worker.progress(key)}")
+
+
+def test_the_worker_runs_one_job_at_a_time_and_an_owner_has_one():
+    worker, gate = ui.Worker(), threading.Event()
+
+    def held(report):
+        while not gate.wait(0.01):
+            report("holding", 0.5)
+        return "held"
+
+    worker.submit(("a",), "ann", held)
+    wait_for(worker, ("a",), "running")
+    worker.submit(("a",), "bob", held)  # the same job: joined, not run again
+    worker.submit(("b",), "cem", lambda report: "b")
+    assert worker.progress(("b",)).state == "waiting" and worker.progress(("b",)).place == 1
+    worker.stop(("a",), "ann")
+    assert worker.progress(("a",)).state == "running"  # Bob still wants it
+    worker.submit(("c",), "bob", lambda report: "c")  # now nobody does
+    assert worker.progress(("a",)).state == "stopped"
+    assert wait_for(worker, ("b",), "done").result == "b" and wait_for(worker, ("c",), "done").result == "c"
+    gate.set()
+    worker.submit(("a",), "ann", held)
+    assert wait_for(worker, ("a",), "done").result == "held"
+
+
+def test_the_worker_turns_errors_into_sentences_and_refuses_a_long_queue(monkeypatch):
+    worker = ui.Worker()
+    worker.submit(("user",), "ann", lambda report: (_ for _ in ()).throw(UserError("Do this.")))
+    worker.submit(("bug",), "bob", lambda report: 1 / 0)
+    assert wait_for(worker, ("user",), "failed").error == "Do this."
+    assert "log" in wait_for(worker, ("bug",), "failed").error
+    monkeypatch.setattr(ui.Worker, "WAITING", 0)
+    with pytest.raises(UserError, match="try again"):
+        worker.submit(("more",), "cem", lambda report: None)
+
+
+def test_a_job_that_nobody_looks_at_ends(monkeypatch):
+    monkeypatch.setattr(ui.Worker, "GRACE", 0.1)
+    worker, ended = ui.Worker(), threading.Event()
+
+    def forgotten(report):
+        try:
+            while True:
+                report("working", 0.1)
+                time.sleep(0.02)
+        finally:
+            ended.set()
+
+    worker.submit(("x",), "gone", forgotten)
+    assert ended.wait(5)
+    wait_for(worker, ("x",), "stopped")
+
+
+def test_the_scene_is_shared_by_all_pages_and_kept_in_the_address():
+    at = open_app("embeddings", model="tiny-simclr")
+    assert at.query_params["model"] == "tiny-simclr" and at.query_params["data"] == "mnist"
+    at.switch_page("pages/vae.py").run()
+    assert at.selectbox(key="scene_model").value in ("tiny-plane", "vae-mnist-2d")  # SimCLR decodes nothing
+    at.switch_page("pages/probe.py").run()
+    assert at.selectbox(key="scene_model").value == "tiny-simclr"
+    at.switch_page("pages/vae.py").run()
+    at.selectbox(key="scene_model").set_value("tiny-vae").run()
+    check(at.switch_page("pages/embeddings.py").run())
+    assert at.selectbox(key="scene_model").value == "tiny-vae" == at.query_params["model"]
+
+
+def test_a_model_alone_in_the_address_brings_its_data_set():
+    at = open_app("embeddings", model="tiny-colour")
+    assert at.selectbox(key="scene_data").value == "cifar10"
+
+
+def test_another_data_set_keeps_the_method():
+    at = open_app("embeddings", model="tiny-vae")
+    check(at.selectbox(key="scene_data").set_value("cifar10").run())
+    chosen = at.selectbox(key="scene_model").value
+    assert {m.name: m.method for m in checkpoint.list_models()}[chosen] == "vae"
+
+
+HOSTILE = (
+    "nowhere",
+    "../../etc/passwd",
+    "<script>alert(1)</script>",
+    "![x](http://a.example/x)",
+    "$\\frac{a}{b}$",
+    "%00",
+    "",
+)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_bad_addresses_get_a_sentence_and_a_sane_default(value):
+    at = check(open_app(model=value, data=value))
+    assert at.selectbox(key="scene_data").value == "mnist" and at.selectbox(key="scene_model").value
+    assert len(at.warning) == 2 and all(w.value.startswith("There is no") for w in at.warning)
+    assert not any(bad in w.value for w in at.warning for bad in ("<", "](", "$", "/etc"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_stands_a_bad_address(page):
+    check(open_app(page, model="nowhere", data="<b>"))
+
+
+def test_the_notice_goes_when_the_scene_changes():
+    at = open_app(model="nowhere")
+    assert at.warning
+    assert not at.selectbox(key="scene_data").set_value("cifar10").run().warning
+
+
+def test_a_model_of_another_data_set_is_explained():
+    at = check(open_app(model="tiny-colour", data="mnist"))
+    assert at.selectbox(key="scene_data").value == "mnist" and "trained on CIFAR" in at.warning[0].value
+
+
+@pytest.mark.parametrize("key, value", [("vae_view", "'; DROP"), ("vae_seed", "1e99"), ("vae_which", "<b>")])
+def test_hostile_parameters_of_a_page(key, value):
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    at.query_params["model"] = "tiny-vae"
+    at.query_params[key] = value
+    at.run()
+    check(at.switch_page("pages/vae.py").run())
+    for view in ("Sample", "Reconstruct"):
+        check(at.segmented_control(key="vae_view").set_value(view).run())
+
+
+def test_a_damaged_model_is_one_sentence_and_no_traceback(models):
+    target = models / "tiny-simclr" / "embeddings.npz"
+    kept = target.read_bytes()
+    try:
+        target.write_bytes(b"not a zip")
+        at = open_app("embeddings", model="tiny-simclr")
+        assert not at.exception and len(at.error) == 1 and "\n" not in at.error[0].value
+    finally:
+        target.write_bytes(kept)
+
+
+def test_no_models_at_all_is_one_sentence(models, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSLVIZ_MODELS", str(tmp_path))
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "data").symlink_to(assets_dir() / "data")
+    monkeypatch.setenv("SSLVIZ_ASSETS", str(tmp_path / "assets"))
+    st.cache_resource.clear()
+    for page in PAGES:
+        at = open_app(page)
+        assert not at.exception and "sslviz models build" in at.error[0].value
+    st.cache_resource.clear()
+
+
+def test_a_page_that_is_run_without_the_router_goes_through_it(monkeypatch):
+    """Streamlit runs a page's file alone when a deep link comes first: the guard starts the app instead."""
+    calls = []
+    monkeypatch.setattr("sslviz.ui.frame.start", lambda: calls.append("start"))
+    at = AppTest.from_string("from sslviz import ui; ui.open_page('vae')", default_timeout=60).run()
+    assert calls == ["start"] and not at.title
+
+
+@pytest.mark.parametrize("page", ["home", "embeddings"])
+def test_pages_that_only_look_import_no_torch(page, models):
+    code = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+at = AppTest.from_file({str(ROOT / "app.py")!r}, default_timeout=60)
+at.query_params["model"] = "tiny-simclr"
+at.run()
+if {page!r} != "home":
+    at.switch_page("pages/{page}.py").run()
+assert at.title and not at.exception and not at.error, (at.exception, at.error)
+print(sorted({{"torch", "transformers", "umap", "torchvision", "safetensors"}} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert run.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_pages_stay_thin_and_import_what_they_may():
+    for page in PAGES:
+        source = (ROOT / "pages" / f"{page}.py").read_text()
+        assert not re.search(r"^(import|from) torch", source, re.M), page
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "home"])
+def test_the_commands_that_a_page_shows_are_accepted_as_they_stand(page, monkeypatch):
+    ran = []
+
+    def recorded(name, command):
+        @functools.wraps(command)  # so that its options are parsed
+        def record(*_, **__):
+            ran.append(name)
+
+        return record
+
+    stubs = {name: recorded(name, command) for name, command in cli.COMMANDS.items() if name != "train"}
+    monkeypatch.setattr(cli, "COMMANDS", cli.COMMANDS | stubs)
+    monkeypatch.setattr("sslviz.train.fit", lambda config: ran.append("train") or iter([]))  # `train` parses by itself
+    at = check(open_app(page, model="tiny-vae"))
+    shown = [line for code in at.code for line in code.value.splitlines() if line.startswith("sslviz ")]
+    assert shown
+    for line in shown:
+        assert cli.main(shlex.split(line)[1:]) == 0, line
+    assert len(ran) == len(shown)
+
+
+def leftovers(worker) -> list:
+    return [key for record in (worker._work, worker._owners, worker._seen) for key in record]
+
+
+def until(condition) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
+def test_the_worker_forgets_keys_that_nobody_works_on():
+    worker = ui.Worker()
+    for i in range(100):
+        assert worker.progress(("asked", i)) is None
+    assert not worker._seen
+
+
+def test_the_worker_keeps_nothing_of_a_job_that_was_stopped_while_it_ran():
+    worker = ui.Worker()
+
+    def endless(report):
+        while True:
+            report("on and on", 0.1)
+            time.sleep(0.005)
+
+    for i in range(3):
+        worker.submit(("endless", i), "me", endless)
+        until(lambda i=i: worker.progress(("endless", i)).stage == "on and on")
+        worker.stop(("endless", i), "me")
+        assert worker.progress(("endless", i)).state == "stopped"
+        assert leftovers(worker) == []
+
+
+def test_the_worker_does_not_count_the_visitors_of_a_finished_job():
+    worker = ui.Worker()
+    worker.submit(("quick",), "first", lambda report: 42)
+    until(lambda: worker.progress(("quick",)).state == "done")
+    for i in range(50):
+        worker.submit(("quick",), f"visitor {i}", lambda report: 0)
+    assert worker.progress(("quick",)).result == 42
+    assert leftovers(worker) == []

@@ -1,0 +1,102 @@
+"""The bundled models are what their cards say, and the checkout stays small enough to clone."""
+
+import numpy as np
+import pytest
+import torch
+
+from sslviz import checkpoint
+from sslviz.data import assets_dir, load_images
+from sslviz.embed import encode
+from sslviz.errors import UserError
+from sslviz.probe import KNNProbe
+from sslviz.recipes import RECIPES, finish, recipe
+from sslviz.train import config_for, evaluate_vae, fit
+
+BUNDLED = [name for name in RECIPES if (assets_dir() / "models" / name).is_dir()]
+
+
+def test_every_bundled_model_has_a_recipe_and_the_other_way_round():
+    bundled = [info for info in checkpoint.list_models() if info.bundled]
+    assert {path.name for path in (assets_dir() / "models").iterdir()} == {info.name for info in bundled}
+    assert {info.name for info in bundled if info.kind == "image"} == set(RECIPES)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_model_fits_its_recipe_and_its_card(name):
+    config, card = recipe(name), checkpoint.load_card(name)
+    model = checkpoint.load(name)
+    assert model.config == config.model
+    assert (card["method"], card["dataset"], card["seed"]) == (config.method, config.dataset, config.seed)
+    assert card["epochs"] == config.epochs
+    assert card["command"] == f"sslviz models build {name}"
+    assert {"source", "git_revision", "minutes", "hardware", "versions", "n_train"} <= card.keys()
+    assert card["results"]["baselines"].keys() == {"random", "pixels", "pca", "whitened patches"}
+    assert len(list(checkpoint.load_history(name))) == 3
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_stored_h_is_what_the_model_computes(name):
+    images = load_images(checkpoint.load_card(name)["dataset"], "test", bundled=True)
+    stored = checkpoint.load_embeddings(name)
+    assert len(stored["h"]) == len(stored["umap_xy"]) == len(stored["pca_xy"]) == len(images)
+    h = encode(checkpoint.load(name), images.x[:200])
+    levels = (stored["h"].max(0) - stored["h"].min(0)) / 255
+    assert (np.abs(stored["h"][:200] - h) <= levels + 1e-3).all()
+    assert 0.5 < stored["umap_trustworthiness"] <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in BUNDLED if name.startswith("vae")])
+def test_the_nats_of_a_card_come_out_again(name):
+    """On a thousand test images, within five standard errors of the card's figure on all."""
+    card = checkpoint.load_card(name)
+    x = load_images(card["dataset"], "test", bundled=True).x[:1000]
+    model = checkpoint.load(name)
+    found = [evaluate_vae(model, part, seed=0)["negative_elbo"] for part in x.split(100)]
+    error = np.std(found) / np.sqrt(len(found))
+    assert abs(np.mean(found) - card["results"]["negative_elbo"]) < 5 * error
+
+
+@pytest.mark.parametrize("name", [name for name in BUNDLED if name.endswith("mnist")])
+def test_a_small_probe_agrees_with_the_card(name):
+    """k-NN from 3,000 images to 1,000: below the card's figure from 60,000, by a little."""
+    train, test = load_images("mnist", "train"), load_images("mnist", "test")
+    model = checkpoint.load(name)
+    probe = KNNProbe().fit(encode(model, train.x[:3000]), train.y[:3000].numpy())
+    accuracy = probe.score(encode(model, test.x[:1000]), test.y[:1000].numpy())
+    assert 0 <= checkpoint.load_card(name)["results"]["knn"] - accuracy < 0.08
+
+
+def test_an_unknown_recipe_is_named():
+    with pytest.raises(UserError, match="no recipe"):
+        recipe("vae-nowhere")
+
+
+def test_finishing_writes_all_that_the_app_reads(tmp_path, monkeypatch):
+    """`finish` on a model of a few steps and a few hundred bundled images."""
+    import dataclasses
+
+    from sslviz import recipes
+
+    def few(name, split, *, bundled=False):
+        images = load_images(name, split, bundled=bundled)
+        return dataclasses.replace(images, x=images.x[:300], y=images.y[:300])
+
+    monkeypatch.setattr(recipes, "load_images", few)
+    folder = tmp_path / "vae"
+    small = dataclasses.replace(config_for("vae", "mnist").model, hidden=16, latent_dim=4)
+    list(fit(config_for("vae", "mnist", model=small, steps=5, out=folder)))
+    recipes._baselines.cache_clear()
+    card = finish(folder)
+    recipes._baselines.cache_clear()
+    assert {"recon", "kl", "negative_elbo", "linear_probe", "knn", "baselines"} <= card["results"].keys()
+    assert checkpoint.load_card(folder) == card
+    assert {"h", "pca_xy", "umap_xy", "pca_trustworthiness"} <= checkpoint.load_embeddings(folder).keys()
+    from safetensors.torch import load_file
+
+    assert load_file(folder / checkpoint.WEIGHTS)["mu_head.weight"].dtype == torch.float16
+
+
+def test_the_checkout_stays_small():
+    sizes = [path.stat().st_size for path in assets_dir().rglob("*") if path.is_file()]
+    assert max(sizes) < 45e6
+    assert sum(sizes) < 120e6

@@ -1,0 +1,291 @@
+"""The page of live training: its form, what it makes of runs of every kind, and what it answers to bad input."""
+
+import json
+import os
+import re
+import shlex
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from sslviz import checkpoint, cli, orders, plots, recipes, runs
+from sslviz.models.encoders import EncoderConfig
+from sslviz.models.moco import MoCoConfig
+from sslviz.models.simclr import SimCLRConfig
+from sslviz.models.vae import VAEConfig
+from sslviz.train import config_for, fit
+from sslviz.ui.training import console, curves, view
+
+ROOT = Path(__file__).parent.parent
+TINY = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
+MODELS = {
+    "vae": VAEConfig(hidden=16, latent_dim=4),
+    "simclr": SimCLRConfig(TINY, 16, 8),
+    "moco": MoCoConfig(TINY, 16, 8, queue_size=64),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    """A folder of own models."""
+    with pytest.MonkeyPatch.context() as patch:
+        path = tmp_path_factory.mktemp("models")
+        patch.setenv("SSLVIZ_MODELS", str(path))
+        st.cache_resource.clear()
+        yield path
+        st.cache_resource.clear()
+
+
+@pytest.fixture(scope="module")
+def finished(folder):
+    """A function that trains a tiny model as the page's process does, and leaves the record of it: method -> id."""
+    made = {}
+
+    def train(method, steps=20, *, stop=False):
+        if (method, stop) in made:
+            return made[method, stop]
+        identity = f"id-of-{method}-{stop}-{time.time_ns()}"
+        name = f"tiny-{method}{'-stopped' * stop}"
+        run = runs.Run(orders.Order(method, "mnist", (), 1.0, name), folder / name, key=runs.key_of(identity))
+        config = config_for(
+            method, "mnist", model=MODELS[method], batch_size=16, steps=steps, live=True, out=folder / name
+        )
+        events = fit(replace(config, device="cpu", threads=1, log_every=1))
+        for event in events:
+            run._hear(event.as_dict())
+            if stop and event.step == 15:
+                events.close()
+        if not stop:
+            run._hear({"event": "stored", "info": {"map": next(recipes.store_maps(folder / name))}})
+        run.snapshot = run._end(0, not stop, [])
+        run.write()
+        return made.setdefault((method, stop), identity)
+
+    return train
+
+
+def open_page(**address: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=200)
+    for key, value in address.items():
+        at.query_params[key] = value
+    at.run()
+    return at.switch_page("pages/train.py").run()
+
+
+def check(at: AppTest) -> AppTest:
+    assert not at.exception, at.exception
+    assert not at.error, [e.value for e in at.error]
+    return at
+
+
+def words(at: AppTest) -> str:
+    return "\n".join(m.value for m in (*at.markdown, *at.caption, *at.info, *at.warning))
+
+
+def drawings(at: AppTest) -> dict[str, dict]:
+    """What the figures that change in place draw, by title."""
+    found = [json.loads(part.proto.json or part.proto.mixed.json) for part in at.get("bidi_component")]
+    return {drawn["title"]: drawn for drawn in found if "panels" in drawn}
+
+
+def titles(at: AppTest) -> str:
+    return "\n".join([*(chart.proto.spec for chart in at.get("plotly_chart")), *drawings(at)])
+
+
+def button(at: AppTest, label: str):
+    return next(b for b in at.button if b.label == label)
+
+
+def test_the_form_shows_what_goes_in_and_follows_the_method():
+    at = check(open_page())
+    assert (
+        at.title[0].value == "Train" and "What goes in" in titles(at) and "Where simclr-mnist has ended" in titles(at)
+    )
+    assert [e.label for e in at.expander][-3:] == ["The mathematics", "Reproduce", "Input, process, outcome"]
+    for method in ("vae", "moco"):
+        check(at.segmented_control(key="train_method").set_value(method).run())
+        assert at.selectbox(key="train_encoder").value == orders.encoders_of(method)[0]
+        labels = {n.label for n in at.number_input}
+        assert {s.label for s in orders.settings_of(method)} <= labels
+        assert at.code[1].value.startswith(f"sslviz train {method} mnist ")
+
+
+def test_what_is_typed_stays_and_bad_names_are_one_sentence():
+    at = open_page()
+    at.text_input(key="train_name").set_value("../Escape").run()
+    assert not at.exception and len(at.error) == 1 and "model's name" in at.error[0].value.replace("\\", "")
+    assert at.text_input(key="train_name").value == "../Escape"
+
+
+def test_an_unknown_run_is_one_sentence_and_the_form():
+    for value in ("nowhere", "../../etc/passwd", "x" * 500, "<script>"):
+        at = check(open_page(run=value))
+        assert "no run with this address" in words(at) and button(at, "Train")
+        assert "run" not in at.query_params
+
+
+@pytest.mark.parametrize("method", MODELS)
+def test_a_finished_run_shows_its_curves_pictures_and_model(method, finished):
+    at = check(open_page(run=finished(method)))
+    text, drawn = words(at), titles(at)
+    assert "The pretext loss and its parts" in drawn and "PCA of h" in drawn
+    expected = {
+        "vae": ("reconstructions", "Samples"),
+        "simclr": ("Positive pairs", "Cosine of z"),
+        "moco": ("Positive pairs", "Age and drift"),
+    }
+    assert all(title in drawn for title in expected[method])
+    assert f"The model tiny-{method}" in "\n".join(s.value for s in at.subheader)
+    assert re.search(r"epoch \d", text) and at.query_params["run"]
+    assert all(drawn["alt"] for drawn in drawings(at).values())
+    shown = at.dataframe[-1].value
+    assert next(iter(shown["Model"])) == f"tiny-{method}" and len(shown) > 1  # beside the bundled ones
+    first = drawings(at)["PCA of h, held-out images"]
+    slider = at.select_slider(key=f"train_look_tiny-{method}")
+    check(slider.set_value(slider.options.index(slider.options[0])).run())
+    assert drawings(at)["PCA of h, held-out images"] != first
+
+
+def test_the_command_that_is_shown_repeats_the_run(finished, monkeypatch):
+    at = check(open_page(run=finished("simclr")))
+    line = next(code.value for code in at.code if code.value.startswith("sslviz train"))
+    found = []
+    monkeypatch.setattr("sslviz.train.fit", lambda config: found.append(config) or iter([]))
+    assert cli.main(shlex.split(line)[1:]) == 0
+    (config,) = found
+    assert (config.steps, config.batch_size, config.threads, config.model) == (20, 16, 1, MODELS["simclr"])
+    script = next(code.value for code in at.code if "config_for(" in code.value and code.value.startswith("from data"))
+    with pytest.raises(UnboundLocalError):  # `event`, as nothing was trained here
+        exec(f"def run():\n{textwrap.indent(script, '    ')}\nrun()")
+    assert found[1] == config
+
+
+def test_the_model_is_at_once_in_every_pages_list(finished, folder):
+    at = open_page()
+    finished("vae")
+    at.query_params["run"] = finished("vae")
+    check(at.run())
+    at.switch_page("pages/embeddings.py").run()
+    assert "tiny-vae" in at.selectbox(key="scene_model").options
+    at.selectbox(key="scene_model").set_value("tiny-vae").run()
+    check(at)
+
+
+def test_a_stopped_run_offers_to_go_on(finished):
+    at = check(open_page(run=finished("simclr", stop=True)))
+    assert "Go on" in words(at) and button(at, "Go on") and "Stopped at step 15" in words(at).replace("\\", "")
+    check(button(at, "New run").click().run())
+    assert button(at, "Train") and "run" not in at.query_params
+
+
+def test_a_run_that_was_cut_off_is_offered_again(finished, folder):
+    identity = finished("simclr", stop=True)
+    record = folder / "tiny-simclr-stopped" / runs.RECORD
+    kept = record.read_text()
+    try:
+        record.write_text(kept.replace('"state": "stopped"', '"state": "running"'))
+        st.cache_resource.clear()
+        at = check(open_page(run=identity))
+        assert "The server ended in mid-run, at step 15" in words(at) and button(at, "Go on")
+    finally:
+        record.write_text(kept)
+        st.cache_resource.clear()
+
+
+def test_a_run_that_failed_is_one_sentence(finished, folder):
+    identity = finished("simclr", stop=True)
+    console.trainer().snapshot(identity)
+    run = console.trainer()._runs[identity]
+    run.snapshot = replace(run.snapshot, state="failed", error="The loss is no longer a finite number after 7 steps.")
+    at = open_page(run=identity)
+    assert not at.exception and len(at.error) == 1 and "tenth of the learning rate" in words(at)
+
+
+def test_two_tabs_are_one_person(monkeypatch):
+    """The second tab knows the address: it shows the run, and may not start another beside it."""
+    monkeypatch.setattr(runs.Run, "work", lambda self: time.sleep(15) or self._end(0, False, []))
+    first = open_page()
+    check(button(first, "Train").click().run())
+    identity = first.query_params["run"]
+    identity = identity[0] if isinstance(identity, list) else identity
+    stranger = check(open_page())
+    assert button(stranger, "Train") and "run" not in stranger.query_params  # nobody else's run is told
+    second = check(open_page(run=identity))
+    assert button(second, "Stop")
+    button(second, "Stop").click().run()
+    for _ in range(400):
+        if console.trainer().of(first.session_state["owner"]) is None:
+            break
+        time.sleep(0.1)
+    assert "Stopped" in words(check(first.run()))
+
+
+def test_maps_are_turned_onto_one_another():
+    rng = np.random.default_rng(0)
+    last = rng.normal(size=(50, 2)) * (3, 1)
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    frames = plots.aligned([(last @ turn * (1, -1)) * 7 + 5, last])
+    np.testing.assert_allclose(frames[0], frames[1], atol=1e-9)
+    assert np.sqrt((frames[1] ** 2).sum(1).mean()) == pytest.approx(1)
+    assert len(plots.aligned([np.zeros((4, 2))])) == 1 and plots.aligned([]) == []
+
+
+def test_curves_are_named_at_their_ends():
+    x = np.arange(5)
+    panels = [("nats", [("recon", x, x + 100.0, "#00897b", "solid"), ("KL", x, x + 100.1, "#00897b", "dot")])]
+    figure = plots.plot_curves(panels, title="t", x_title="epoch", marks=[(0, 99.0, "bundled")])
+    notes = {note.text: note.y for note in figure.layout.annotations}
+    assert set(notes) == {"<b>recon</b>", "<b>KL</b>", "<b>bundled</b>"}
+    assert abs(notes["<b>recon</b>"] - notes["<b>KL</b>"]) > 0.3  # else one name would hide the other
+    empty = plots.plot_curves([("a", []), ("b", [("c", [], [], "#00897b", "solid")])], title="t", x_title="epoch")
+    assert not empty.layout.annotations
+
+
+def test_figures_that_change_in_place_draw_what_the_figure_holds():
+    x = np.arange(4)
+    panels = [("nats", [("a", x, [1.0, np.nan, 2.0, 4.0], "#00897b", "dot")]), ("k", [("b", x, x, "#00897b", "solid")])]
+    drawn = curves.drawn(plots.plot_curves(panels, title="t", x_title="epoch", height=300))
+    assert (drawn["kind"], drawn["title"], drawn["height"], drawn["x_title"]) == ("curves", "t", 300, "epoch")
+    assert [p["title"] for p in drawn["panels"]] == ["nats", "k"] and drawn["panels"][1]["domain"][0] == 0
+    assert drawn["traces"][0]["y"] == [1.0, None, 2.0, 4.0] and drawn["traces"][1]["panel"] == 1
+    assert [(n["text"], n["panel"], n["edge"]) for n in drawn["notes"]] == [("a", 0, True), ("b", 1, True)]
+    images = plots.plot_images(np.zeros((6, 1, 8, 8)), row_labels=["x", "y"], title="i")
+    drawn = curves.drawn(images)
+    assert drawn["kind"] == "picture" and [row[1] for row in drawn["rows"]] == ["x", "y"]
+    assert (
+        drawn["x"][1] == 3 * 8 * 4 + 2 * 8 and drawn["panels"][0]["y"][1] == 2 * 8 * 4 + 8
+    )  # four times finer, gaps of 8
+    drawn = curves.drawn(plots.plot_similarity([[1, -1], [0, 1]], title="s"))
+    assert drawn["kind"] == "matrix" and drawn["cells"][0][0] == drawn["cells"][1][1] != drawn["cells"][0][1]
+    drawn = curves.drawn(
+        plots.plot_map(np.random.default_rng(0).normal(size=(9, 2)), x.repeat(3)[:9], "abc", title="m")
+    )
+    assert drawn["kind"] == "map" and {n["text"] for n in drawn["notes"]} == set("abc")
+    json.dumps(drawn)
+
+
+def test_what_is_drawn_of_a_file_goes_with_the_file(tmp_path):
+    """A run may take the name of one that was deleted: its pictures are then others at the same path."""
+    file = tmp_path / "step-000000.npz"
+    np.savez(file, xy=np.zeros((2, 2)))
+    before, read = view._versions(str(file)), view._arrays(str(file))["xy"]
+    np.savez(file, xy=np.ones((2, 2)))
+    os.utime(file, ns=(0, before[0][1] + 1))
+    assert view._versions(str(file)) != before
+    assert read.max() == 0 and view._arrays(str(file))["xy"].min() == 1
+    file.unlink()
+    assert view._versions(str(file)) == ((str(file), 0),) and view._arrays(str(file)) == {}
+
+
+def test_the_models_folder_holds_what_the_record_says(finished, folder):
+    finished("vae")
+    key, snapshot = runs.read(folder / "tiny-vae")
+    assert snapshot.state == "done" and snapshot.maps == ("pca",) and len(key) == 64
+    assert checkpoint.load_embeddings(folder / "tiny-vae")["pca_xy"].shape[1] == 2
+    assert all(Path(look.path).is_file() for look in snapshot.looks) and len(snapshot.looks) >= 2
