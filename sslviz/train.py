@@ -9,6 +9,7 @@ happened. Nothing is chosen by what the monitor shows: it only watches.
 """
 
 import dataclasses
+import gc
 import io
 import logging
 import math
@@ -512,7 +513,7 @@ def fit(config: TrainConfig) -> Generator[Event, str | None, None]:
             _save_state(run, folder / STATE, step, seconds)
         raise
     finally:
-        leave(fabric)
+        leave(run)
 
     if fabric.is_global_zero:
         totals = {"seed": config.seed, "steps": step, "epochs": round(step / per_epoch, 2)}
@@ -573,9 +574,15 @@ def precision_of(config: TrainConfig, device: str) -> str:
     return "bf16-mixed" if quick else "32-true"
 
 
-def leave(fabric: Fabric) -> None:
-    """Close the connections to other processes: left open, they now and then abort a process that is done."""
-    if fabric.world_size > 1 and torch.distributed.is_initialized():
+def leave(run: Run) -> None:
+    """Close the connections to other processes; what trained in step would train alone from now.
+
+    Whatever still holds a connection keeps its threads until the interpreter ends, where gloo's now and then abort a
+    process that is done (and torchrun then stops the others): so the wrapped model goes before the group.
+    """
+    if run.fabric.world_size > 1 and torch.distributed.is_initialized():
+        run.forward = run.model
+        gc.collect()
         torch.distributed.destroy_process_group()
 
 
