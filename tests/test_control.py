@@ -45,7 +45,7 @@ def pipe():
 
 
 def settle(control, paused):
-    for _ in range(500):
+    for _ in range(6000):
         if control._paused == paused:
             return
         time.sleep(0.01)
@@ -79,7 +79,7 @@ def test_the_end_of_the_stream_stops_the_run(monkeypatch):
     events = control.drive(endless([], ended))
     next(events), next(events)
     os.close(writing)
-    for _ in range(200):
+    for _ in range(6000):
         if control.stopped:
             break
         time.sleep(0.01)
@@ -99,8 +99,8 @@ time.sleep(600)
     assert process.stdout.readline() == "ready\n"
     began = time.monotonic()
     process.stdin.close()
-    assert process.wait(20) == 0
-    assert 1.0 < time.monotonic() - began < 10
+    assert process.wait(60) == 0
+    assert 1.0 < time.monotonic() - began < 60  # and not the 600
     process.stdout.close()
 
 

@@ -4,6 +4,7 @@ import http.server
 import json
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from functools import partial
@@ -352,3 +353,11 @@ def test_no_hub_is_said_so_at_once(cache, monkeypatch):
 def test_memory_that_is_free_is_known_here():
     free = hub.available_memory()
     assert free is None or 10**6 < free < 10**14
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has use for Triton")
+def test_without_a_gpu_nothing_that_compiles_for_one_is_loaded():
+    """Triton is 80 MB of the gigabyte that a small host has."""
+    code = "import sys; from sslviz.models import language; language.load('bert-mini'); print(sys.modules['triton'])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "None", run.stderr

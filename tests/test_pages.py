@@ -159,11 +159,11 @@ def test_a_stopped_map_leaves_no_process():
     started = time.monotonic()
     with pytest.raises(ui.Stopped):
         ui.fit_map(np.zeros((50, 4), np.float32), {"method": "umap"}, stop)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def wait_for(worker: ui.Worker, key: tuple, state: str) -> ui.Progress:
-    for _ in range(200):
+    for _ in range(3000):
         if worker.progress(key).state == state:
             return worker.progress(key)
         time.sleep(0.02)
@@ -217,7 +217,7 @@ def test_a_job_that_nobody_looks_at_ends(monkeypatch):
             ended.set()
 
     worker.submit(("x",), "gone", forgotten)
-    assert ended.wait(5)
+    assert ended.wait(60)
     wait_for(worker, ("x",), "stopped")
 
 
@@ -374,7 +374,7 @@ def leftovers(worker) -> list:
 
 
 def until(condition) -> None:
-    for _ in range(200):
+    for _ in range(3000):
         if condition():
             return
         time.sleep(0.02)

@@ -7,6 +7,7 @@ on the whole sentence.
 import json
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,10 @@ from torch import Tensor, nn
 from sslviz import hub
 from sslviz.errors import UserError
 from sslviz.text import IGNORED, mask_words, tokenise
+
+if not torch.cuda.is_available():
+    # transformers loads torch's compiler, and that Triton where it is installed: 80 MB for code that runs on GPUs only
+    sys.modules.setdefault("triton", None)
 
 MAX_PIECES = 512  # of a sentence, whatever more a model could take: attention is quadratic
 MOST_WORDS = 100_000  # more than a sentence has
