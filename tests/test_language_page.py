@@ -80,7 +80,7 @@ def type_in(at: AppTest, text: str) -> AppTest:
 
 
 def until(at: AppTest, condition) -> AppTest:
-    for _ in range(150):
+    for _ in range(1000):
         if condition():
             return at
         time.sleep(0.2)

@@ -137,7 +137,7 @@ def test_the_probe_is_fitted_in_the_background():
     at.select_slider(key="probe_labels").set_value(100).run()
     next(b for b in at.button if b.label == "Fit the probe").click().run()
     check(at)
-    for _ in range(100):
+    for _ in range(1000):
         time.sleep(0.2)
         if "Fitted in" in words(check(at.run())):
             break

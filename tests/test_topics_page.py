@@ -88,7 +88,7 @@ def test_without_vectors_a_bag_of_words_is_shown_and_the_rest_is_computed_on_req
     assert at.segmented_control(key="language_space").options == ["bag of words"]
     assert "without the word that they define" in said(at)
     check(label_of(at, "Compute the vectors of tiny-bare").click().run())
-    for _ in range(300):
+    for _ in range(1000):
         if "Layer 0" in said(at) or "does best with" in said(at):
             break
         time.sleep(0.2)

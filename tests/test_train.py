@@ -301,7 +301,7 @@ def test_a_run_in_bf16_learns_as_one_in_float32_does(data, tmp_path):
                               precision=precision, out=tmp_path / precision)))
         for precision in ("bf16-mixed", "32-true")
     )  # fmt: skip
-    np.testing.assert_allclose(rounded, exact, rtol=0.02)
+    np.testing.assert_allclose(rounded, exact, rtol=0.05)
     cards = [checkpoint.load_card(tmp_path / name) for name in ("bf16-mixed", "32-true")]
     assert [card["precision"] for card in cards] == ["bf16-mixed", "32-true"]
     weights = checkpoint.load(tmp_path / "bf16-mixed").queue

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import textwrap
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -209,7 +210,8 @@ def test_a_run_that_failed_is_one_sentence(finished, folder):
 
 def test_two_tabs_are_one_person(monkeypatch):
     """The second tab knows the address: it shows the run, and may not start another beside it."""
-    monkeypatch.setattr(runs.Run, "work", lambda self: time.sleep(15) or self._end(0, False, []))
+    gate = threading.Event()
+    monkeypatch.setattr(runs.Run, "work", lambda self: gate.wait(120) and self._end(0, False, []))
     first = open_page()
     check(button(first, "Train").click().run())
     identity = first.query_params["run"]
@@ -219,7 +221,8 @@ def test_two_tabs_are_one_person(monkeypatch):
     second = check(open_page(run=identity))
     assert button(second, "Stop")
     button(second, "Stop").click().run()
-    for _ in range(400):
+    gate.set()
+    for _ in range(600):
         if console.trainer().of(first.session_state["owner"]) is None:
             break
         time.sleep(0.1)
