@@ -10,6 +10,7 @@ which is linear and so fits into the colour matrix; torchvision turns the hue of
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -119,20 +120,19 @@ class _Draw:
 
 def draw_geometry(policy: ViewPolicy, draw: _Draw) -> Tensor:
     """Random affine maps (B, 2, 3): crop first, then rotation, shear and shift, then flip."""
-    zero = torch.zeros(draw.batch)
-    theta = torch.eye(2, 3).repeat(draw.batch, 1, 1)
+    theta = torch.eye(2, 3).expand(draw.batch, 2, 3)
     if policy.crop < 1:
         log_ratio = math.log(policy.ratio)
         area, ratio = draw.uniform(policy.crop, 1.0), draw.uniform(-log_ratio, log_ratio).exp()
         width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-        left, top = draw.uniform(zero, 1 - width), draw.uniform(zero, 1 - height)
+        left, top = draw.uniform(0, 1 - width), draw.uniform(0, 1 - height)
         theta = crop_matrix(left, top, width, height)
     if policy.rotate or policy.translate or policy.shear:
         turn, shear = draw.uniform(-policy.rotate, policy.rotate), draw.uniform(-policy.shear, policy.shear)
         dx, dy = (draw.uniform(-policy.translate, policy.translate) for _ in "xy")
         theta = compose(theta, affine_matrix(turn, shear, dx, dy))
     if policy.flip:
-        theta = compose(theta, flip_matrix(draw.chance(policy.flip)))
+        theta = flip(theta, draw.chance(policy.flip))
     return theta
 
 
@@ -173,11 +173,10 @@ def affine_matrix(degrees: Tensor, shear: Tensor, dx: Tensor, dy: Tensor) -> Ten
     return torch.cat([linear, shift], -1)
 
 
-def flip_matrix(flip: Tensor) -> Tensor:
-    """Left-right flip where `flip` (B,) is true."""
-    theta = torch.eye(2, 3).repeat(len(flip), 1, 1)
-    theta[:, 0, 0] = torch.where(flip, -1.0, 1.0)
-    return theta
+def flip(theta: Tensor, chosen: Tensor) -> Tensor:
+    """Flip the view of `theta` (B, 2, 3) left to right where `chosen` (B,) is true."""
+    sign = torch.where(chosen, -1.0, 1.0)
+    return theta * torch.stack([sign, torch.ones_like(sign), torch.ones_like(sign)], -1).unsqueeze(1)
 
 
 def compose(first: Tensor, then: Tensor) -> Tensor:
@@ -190,11 +189,16 @@ def compose(first: Tensor, then: Tensor) -> Tensor:
 def warp(x: Tensor, theta: Tensor, *, size: int = 0) -> Tensor:
     """Resample (B, C, H, W) bilinearly by theta (B, 2, 3); black outside the image. `size` 0 keeps H and W."""
     h, w = (size, size) if size else x.shape[2:]
-    rows, columns = ((2 * torch.arange(n, device=x.device, dtype=x.dtype) + 1) / n - 1 for n in (h, w))  # pixel centres
-    places = torch.stack([columns.repeat(h), rows.repeat_interleave(w), torch.ones_like(columns).repeat(h)])  # (3, H*W)
     # one product for the batch: several times as fast as `affine_grid`, which makes one for each image
-    grid = (theta.reshape(-1, 3) @ places).view(-1, 2, h, w).permute(0, 2, 3, 1)  # (B, H, W, 2)
+    grid = (theta.reshape(-1, 3) @ pixel_centres(h, w).to(x)).view(-1, 2, h, w).permute(0, 2, 3, 1)  # (B, H, W, 2)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+@lru_cache(maxsize=16)
+def pixel_centres(h: int, w: int) -> Tensor:
+    """Where an image's pixels are, (3, H*W): x and y in [-1, 1], and a one for the shift."""
+    rows, columns = ((2 * torch.arange(n) + 1) / n - 1 for n in (h, w))
+    return torch.stack([columns.repeat(h), rows.repeat_interleave(w), torch.ones(h * w)])
 
 
 # colour -------------------------------------------------------------------------------------------------------------
@@ -225,24 +229,24 @@ def recolour(
     offset = (1 - contrast) * brightness * mean_grey  # (B,)
     if c == 1:
         return torch.addcmul(offset.view(b, 1, 1, 1), x, gain.view(b, 1, 1, 1)).clamp_(0, 1)
-    eye, grey = torch.eye(3).to(x), luma.expand(3, 3)
-    matrix = gain.view(b, 1, 1) * eye
-    if saturation is not None:
-        s = saturation.view(b, 1, 1)
-        matrix = (s * eye + (1 - s) * grey) @ matrix
-    if hue is not None:
-        matrix = hue_matrix(hue) @ matrix
+    share = gain if saturation is None else gain * saturation  # of the chroma
+    angle = torch.zeros_like(gain) if hue is None else 2 * math.pi * hue
+    weights = torch.stack([gain, share * angle.cos(), share * angle.sin()], -1)  # (B, 3)
+    matrix = (weights @ colour_basis().to(x).view(3, 9)).view(b, 3, 3)
     # grey stays grey under saturation and hue (their rows sum to 1), so the offset passes through them unchanged
     return torch.baddbmm(offset.view(b, 1, 1), matrix, x.flatten(2)).clamp_(0, 1).view_as(x)
 
 
-def hue_matrix(turns: Tensor) -> Tensor:
-    """Turn the IQ plane of YIQ: (B,) turns -> (B, 3, 3) on RGB."""
-    yiq = torch.tensor([GREY, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)]).to(turns)
-    a = 2 * math.pi * turns
-    zero, one = torch.zeros_like(a), torch.ones_like(a)
-    turn = torch.stack([one, zero, zero, zero, a.cos(), a.sin(), zero, -a.sin(), a.cos()], -1).view(-1, 3, 3)
-    return torch.linalg.inv(yiq) @ turn @ yiq
+@lru_cache(maxsize=1)
+def colour_basis() -> Tensor:
+    """What a colour is made of, three maps of RGB to RGB (3, 3, 3): its grey, chroma, chroma turned by a quarter.
+
+    Chroma is the IQ plane of YIQ, so grey + s * (cos(a) * chroma + sin(a) * turned) is saturation s and hue a.
+    """
+    yiq = torch.tensor([GREY, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)], dtype=torch.float64)
+    quarter = torch.tensor([(0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)], dtype=torch.float64)
+    grey = yiq[0].expand(3, 3)
+    return torch.stack([grey, torch.eye(3) - grey, torch.linalg.inv(yiq) @ quarter @ yiq]).float()
 
 
 def blur(x: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
@@ -254,4 +258,4 @@ def blur(x: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
         padded, size = F.pad(x, pad, mode="reflect"), x.shape[dim]
         shifts = (padded.narrow(dim, i, size) for i in range(len(taps)))
         x = sum(kernel[:, i].view(-1, 1, 1, 1) * shifted for i, shifted in enumerate(shifts))
-    return x
+    return x.clamp_(max=1)  # the taps sum to 1 but for rounding
