@@ -1,6 +1,8 @@
 """What every test stands on: the bundled data and models only, one thread, no network to a model hub."""
 
 import os
+import random
+import sys
 import tempfile
 
 import pytest
@@ -16,6 +18,16 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ |= OFFLINE | ONE_THREAD | {"SSLVIZ_DATA": folder.name}
     os.environ.pop("SSLVIZ_ASSETS", None)
     os.environ.pop("SSLVIZ_MODELS", None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Seed what a test might draw from, so that it meets the same numbers every time and in any order."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

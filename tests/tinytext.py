@@ -1,6 +1,7 @@
 """Language models of a few thousand weights in the layout of `transformers`, with tokenizers to match."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -20,16 +21,27 @@ TEXTS = (
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def wordpiece(*, lowercase: bool = True, vocab_size: int = 180):
-    """A tokenizer like BERT's."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+def word_pieces(words: Iterable[str]) -> list[str]:
+    """The pieces of a vocabulary: letters, short words whole, of long ones the first four letters and the rest."""
+    pieces = set()
+    for word in words:
+        pieces |= set(word) | {f"##{letter}" for letter in word}
+        pieces |= {word} if len(word) < 7 else {word[:4], f"##{word[4:]}"}
+    return sorted(pieces)
+
+
+def wordpiece(*, lowercase: bool = True):
+    """A tokenizer like BERT's, the same in every process (the trainer of `tokenizers` learns another one in each)."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=lowercase), pre_tokenizers.BertPreTokenizer()
+    words = (word for text in TEXTS for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(TEXTS * 3, trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=special))
+    vocabulary = {piece: i for i, piece in enumerate([*special, *word_pieces(words)])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.add_special_tokens(special)
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
