@@ -282,16 +282,17 @@ class Trainer:
         limits, snapshot = self.limits, run.snapshot
         if snapshot.state == "paused":
             self._idle.setdefault(identity, now)
-        else:
-            self._idle.pop(identity, None)
+        elif identity in self._idle:
+            run.began += now - self._idle.pop(identity)  # what a run spends paused is not held against it
+        worked = self._idle.get(identity, now)  # until then
         if run.stopped_at is not None:
             if now - run.stopped_at > limits.patience:
                 run.kill()
         elif now - self._alone.get(identity, now) > limits.grace:
             self.stop(identity, "Nobody had its page open any more, so the run was stopped; it can go on.")
-        elif now - self._idle.get(identity, now) > limits.idle:
+        elif now - worked > limits.idle:
             self.stop(identity, "The run paused for long while it held its place, so it was stopped; it can go on.")
-        elif run.began is not None and now - run.began > 60 * (limits.overtime * snapshot.order.minutes + 2):
+        elif run.began is not None and worked - run.began > 60 * (limits.overtime * snapshot.order.minutes + 2):
             self.stop(identity, "The run took far longer than its budget, so it was stopped; it can go on.")
         elif snapshot.step > limits.steps:
             self.stop(identity, f"The run has done the {limits.steps:,} steps that a run may do here.")

@@ -234,6 +234,22 @@ def test_a_pause_does_not_hold_the_place_for_ever(make):
     running(trainer, other)
 
 
+def test_a_pause_takes_nothing_of_the_budget(make):
+    trainer = make()
+    identity = trainer.submit(order(), "ann")
+    running(trainer, identity)
+    run = trainer._runs[identity]
+    began = run.began
+    trainer.send(identity, "pause")
+    until(lambda: identity in trainer._idle)
+    trainer._judge(identity, run, time.monotonic() + 400)  # longer than a run may take, not than one may pause
+    assert run.stopped_at is None
+    time.sleep(0.3)
+    trainer.send(identity, "resume")
+    until(lambda: identity not in trainer._idle)
+    assert run.began >= began + 0.3
+
+
 @pytest.mark.parametrize("limits", [{"steps": 20}, {"overtime": -2.0}])
 def test_caps_on_steps_and_time_are_kept_here(make, limits):
     trainer = make(**limits)
