@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from playwright import sync_api
 from tinyimages import make_models
 
 from sslviz import ui
@@ -73,9 +74,7 @@ def browser():
         if os.environ.get("CI"):
             pytest.fail("chromium is missing: install it (Debian: apt-get install chromium).")
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
+    with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
@@ -121,6 +120,15 @@ def until_changed(page, before: bytes, selector: str = ".js-plotly-plot", index:
     pytest.fail(f"{selector} did not change")
 
 
+def until(page, shown, move) -> None:
+    """Move the mouse until something is shown: a chart that is still being laid out does not feel it."""
+    for _ in range(3):
+        move()
+        with contextlib.suppress(sync_api.TimeoutError):
+            return shown.first.wait_for(timeout=WAIT / 3)
+    pytest.fail("the chart does not answer to the mouse")
+
+
 def test_walk_home_vae_embeddings_probe(page, address):
     visit(page, f"{address}/?model=tiny-simclr")
     vector = picture(page)
@@ -147,8 +155,7 @@ def test_walk_home_vae_embeddings_probe(page, address):
     umap = picture(page)
     page.get_by_role("radio", name="PCA").or_(page.get_by_role("button", name="PCA")).first.click()
     until_changed(page, umap)
-    lasso(page)
-    page.get_by_text("images in the lasso").wait_for()
+    until(page, page.get_by_text("images in the lasso"), lambda: lasso(page))
 
     page.locator("[data-testid=stPageLink]").get_by_role("link", name="probe", exact=True).click()
     page.get_by_role("heading", name="Probe", exact=True).wait_for()
@@ -169,7 +176,7 @@ def test_walk_home_vae_embeddings_probe(page, address):
         settle(page)
         if picture(page, ".gallery") != cells:
             return
-    pytest.fail("a click on a cell of the confusion matrix brought no images")
+    until_changed(page, cells, ".gallery")
 
 
 def lasso(page) -> None:

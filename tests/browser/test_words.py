@@ -5,7 +5,7 @@ import re
 
 import pytest
 import tinytext
-from test_walk import WAIT, browser, page, serve, settle, visit  # noqa: F401 (fixtures)
+from test_walk import WAIT, browser, page, serve, settle, until, visit  # noqa: F401 (fixtures)
 
 from sslviz import fill
 from sslviz.models import language
@@ -67,8 +67,8 @@ def test_type_click_a_word_read_the_answer_click_a_candidate_open_a_head(page, a
     box = page.locator(".js-plotly-plot").first.locator(".draglayer .nsewdrag").bounding_box()
     matrix = page.get_by_text("Layer 3, head 2", exact=True)
     assert matrix.count() == 0
-    page.mouse.click(box["x"] + box["width"] * 1.5 / 4, box["y"] + box["height"] * 2.5 / 3)
-    matrix.first.wait_for()
+    head = box["x"] + box["width"] * 1.5 / 4, box["y"] + box["height"] * 2.5 / 3
+    until(page, matrix, lambda: page.mouse.click(*head))
     settle(page)
 
 
