@@ -400,13 +400,18 @@ def models_list(*, json: bool = False) -> None:
     _answer({"models": rows}, json, show)
 
 
-def models_maps(name: Positional[str], *, json: bool = False) -> None:
+def models_maps(name: Positional[str], *, json: bool = False, control: Literal["none", "stdin"] = "none") -> None:
     """Store an own model's representations of the bundled test images, and their maps, for the app to show.
 
     Args:
         name: of the model.
         json: print one JSON object.
+        control: end, soon after, when the input ends.
     """
+    if control == "stdin":
+        from sslviz.control import Control
+
+        Control(sys.stdin.fileno())
     from sslviz.exchange import own_models
     from sslviz.recipes import store_maps
 

@@ -277,7 +277,7 @@ def estimate(order: Order, report: Callable[[str, float], None], *, command: Seq
     Raises:
         UserError: the run does not fit, or can't be made.
     """
-    return _answer([*command, *order.words(), "--estimate", "--json"], "measuring a few steps", 4.0, report)
+    return _answer([*command, *order.words(), "--estimate"], "measuring a few steps", 4.0, report)
 
 
 def store_maps(name: str, report: Callable[[str, float], None], *, command: Sequence[str] = COMMAND) -> dict[str, Any]:
@@ -286,14 +286,14 @@ def store_maps(name: str, report: Callable[[str, float], None], *, command: Sequ
     Raises:
         UserError: there is no such model of one's own.
     """
-    return _answer([*command, "models", "maps", name, "--json"], "encoding the test images, then UMAP", 30.0, report)
+    return _answer([*command, "models", "maps", name], "encoding the test images, then UMAP", 30.0, report)
 
 
 def _answer(words: list[str], doing: str, half: float, report: Callable[[str, float], None]) -> dict[str, Any]:
     """Run a command to its end and return the JSON object that it prints; `half` is when the bar stands half way, s."""
     env = os.environ | {"OMP_NUM_THREADS": "1"}
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(words, cwd=ROOT, env=env, text=True, **pipes)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)  # its input ends with this process, so it too
+    process = subprocess.Popen([*words, "--json", "--control", "stdin"], cwd=ROOT, env=env, text=True, **pipes)
     began = time.monotonic()
     try:
         while process.poll() is None:

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from tinyimages import make_models
 
 from sslviz.control import Control
 
@@ -102,6 +103,16 @@ time.sleep(600)
     assert process.wait(60) == 0
     assert 1.0 < time.monotonic() - began < 60  # and not the 600
     process.stdout.close()
+
+
+def test_maps_are_left_when_the_server_ends(tmp_path):
+    make_models(tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-m", "sslviz", "models", "maps", "tiny-vae", "--json", "--control", "stdin"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        env=os.environ | {"SSLVIZ_MODELS": str(tmp_path)},
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")  # it would have told of its maps
 
 
 def test_a_run_whose_server_ends_while_it_still_loads_ends_before_it_trains(tmp_path):
