@@ -175,8 +175,7 @@ def affine_matrix(degrees: Tensor, shear: Tensor, dx: Tensor, dy: Tensor) -> Ten
 
 def flip(theta: Tensor, chosen: Tensor) -> Tensor:
     """Flip the view of `theta` (B, 2, 3) left to right where `chosen` (B,) is true."""
-    sign = torch.where(chosen, -1.0, 1.0)
-    return theta * torch.stack([sign, torch.ones_like(sign), torch.ones_like(sign)], -1).unsqueeze(1)
+    return torch.where(chosen.view(-1, 1, 1), theta * torch.tensor([-1.0, 1.0, 1.0]), theta)
 
 
 def compose(first: Tensor, then: Tensor) -> Tensor:
@@ -190,15 +189,16 @@ def warp(x: Tensor, theta: Tensor, *, size: int = 0) -> Tensor:
     """Resample (B, C, H, W) bilinearly by theta (B, 2, 3); black outside the image. `size` 0 keeps H and W."""
     h, w = (size, size) if size else x.shape[2:]
     # one product for the batch: several times as fast as `affine_grid`, which makes one for each image
-    grid = (theta.reshape(-1, 3) @ pixel_centres(h, w).to(x)).view(-1, 2, h, w).permute(0, 2, 3, 1)  # (B, H, W, 2)
+    places = pixel_centres(h, w, x.device, x.dtype)
+    grid = (theta.reshape(-1, 3) @ places).view(-1, 2, h, w).permute(0, 2, 3, 1)  # (B, H, W, 2)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 @lru_cache(maxsize=16)
-def pixel_centres(h: int, w: int) -> Tensor:
+def pixel_centres(h: int, w: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Where an image's pixels are, (3, H*W): x and y in [-1, 1], and a one for the shift."""
-    rows, columns = ((2 * torch.arange(n) + 1) / n - 1 for n in (h, w))
-    return torch.stack([columns.repeat(h), rows.repeat_interleave(w), torch.ones(h * w)])
+    rows, columns = ((2 * torch.arange(n, device=device, dtype=dtype) + 1) / n - 1 for n in (h, w))
+    return torch.stack([columns.repeat(h), rows.repeat_interleave(w), torch.ones_like(columns).repeat(h)])
 
 
 # colour -------------------------------------------------------------------------------------------------------------
@@ -232,13 +232,13 @@ def recolour(
     share = gain if saturation is None else gain * saturation  # of the chroma
     angle = torch.zeros_like(gain) if hue is None else 2 * math.pi * hue
     weights = torch.stack([gain, share * angle.cos(), share * angle.sin()], -1)  # (B, 3)
-    matrix = (weights @ colour_basis().to(x).view(3, 9)).view(b, 3, 3)
+    matrix = (weights @ colour_basis(x.device, x.dtype).view(3, 9)).view(b, 3, 3)
     # grey stays grey under saturation and hue (their rows sum to 1), so the offset passes through them unchanged
     return torch.baddbmm(offset.view(b, 1, 1), matrix, x.flatten(2)).clamp_(0, 1).view_as(x)
 
 
-@lru_cache(maxsize=1)
-def colour_basis() -> Tensor:
+@lru_cache(maxsize=16)
+def colour_basis(device: torch.device, dtype: torch.dtype) -> Tensor:
     """What a colour is made of, three maps of RGB to RGB (3, 3, 3): its grey, chroma, chroma turned by a quarter.
 
     Chroma is the IQ plane of YIQ, so grey + s * (cos(a) * chroma + sin(a) * turned) is saturation s and hue a.
@@ -246,7 +246,7 @@ def colour_basis() -> Tensor:
     yiq = torch.tensor([GREY, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)], dtype=torch.float64)
     quarter = torch.tensor([(0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)], dtype=torch.float64)
     grey = yiq[0].expand(3, 3)
-    return torch.stack([grey, torch.eye(3) - grey, torch.linalg.inv(yiq) @ quarter @ yiq]).float()
+    return torch.stack([grey, torch.eye(3) - grey, torch.linalg.inv(yiq) @ quarter @ yiq]).to(device, dtype)
 
 
 def blur(x: Tensor, sigma: Tensor, *, radius: int) -> Tensor:

@@ -284,7 +284,7 @@ class Trainer:
             self._idle.setdefault(identity, now)
         elif identity in self._idle:
             run.began += now - self._idle.pop(identity)  # what a run spends paused is not held against it
-        worked = self._idle.get(identity, now)  # until then
+        worked = self._idle.get(identity, now)  # when it last did
         if run.stopped_at is not None:
             if now - run.stopped_at > limits.patience:
                 run.kill()

@@ -161,7 +161,7 @@ def test_stop_answers_at_once_and_the_run_can_go_on(make):
     trainer.stop(identity)
     assert trainer.snapshot(identity).stopping
     until(lambda: state(trainer, identity) == "stopped")
-    assert time.monotonic() - began < 60  # of 1,000 seconds
+    assert time.monotonic() - began < 10  # of 1,000 seconds
     kept = trainer.snapshot(identity)
     trainer.resume(identity, "ann")
     running(trainer, identity)
@@ -230,7 +230,7 @@ def test_a_pause_does_not_hold_the_place_for_ever(make):
     identity, other = (trainer.submit(order(), owner) for owner in ("ann", "bob"))
     running(trainer, identity)
     trainer.send(identity, "pause")
-    until(lambda: state(trainer, identity) == "stopped", seconds=60)
+    until(lambda: state(trainer, identity) == "stopped", seconds=10)
     running(trainer, other)
 
 
@@ -254,7 +254,7 @@ def test_a_pause_takes_nothing_of_the_budget(make):
 def test_caps_on_steps_and_time_are_kept_here(make, limits):
     trainer = make(**limits)
     identity = trainer.submit(order(), "ann")
-    until(lambda: state(trainer, identity) == "stopped", seconds=60)
+    until(lambda: state(trainer, identity) == "stopped", seconds=20)
     assert trainer.snapshot(identity).error
 
 
@@ -357,7 +357,7 @@ def test_a_real_run_pauses_steps_dies_goes_on_and_leaves_a_model(make, data):
     began = time.monotonic()
     trainer.stop(identity)  # while UMAP is being fitted
     until(lambda: state(trainer, identity) == "done")
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 20
     assert checkpoint.load(done.folder).method == "vae"
     assert {"h", "pca_xy"} <= checkpoint.load_embeddings(done.folder).keys()
 

@@ -87,7 +87,7 @@ def test_a_run_from_its_start_to_its_end(page, address, tmp_path):
 
     visit(page, here)
     button(page, "Stop").click()
-    button(page, "Go on").wait_for()
+    button(page, "Go on").wait_for(timeout=10_000)
     page.get_by_text("Its state is kept").wait_for()
     settle(page)
     stopped = step(page)

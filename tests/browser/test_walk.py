@@ -120,12 +120,12 @@ def until_changed(page, before: bytes, selector: str = ".js-plotly-plot", index:
     pytest.fail(f"{selector} did not change")
 
 
-def until(page, shown, move) -> None:
+def until_shown(page, place, move) -> None:
     """Move the mouse until something is shown: a chart that is still being laid out does not feel it."""
     for _ in range(3):
         move()
         with contextlib.suppress(sync_api.TimeoutError):
-            return shown.first.wait_for(timeout=WAIT / 3)
+            return place.first.wait_for(timeout=WAIT / 3)
     pytest.fail("the chart does not answer to the mouse")
 
 
@@ -155,7 +155,7 @@ def test_walk_home_vae_embeddings_probe(page, address):
     umap = picture(page)
     page.get_by_role("radio", name="PCA").or_(page.get_by_role("button", name="PCA")).first.click()
     until_changed(page, umap)
-    until(page, page.get_by_text("images in the lasso"), lambda: lasso(page))
+    until_shown(page, page.get_by_text("images in the lasso"), lambda: lasso(page))
 
     page.locator("[data-testid=stPageLink]").get_by_role("link", name="probe", exact=True).click()
     page.get_by_role("heading", name="Probe", exact=True).wait_for()

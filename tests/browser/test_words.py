@@ -5,7 +5,7 @@ import re
 
 import pytest
 import tinytext
-from test_walk import WAIT, browser, page, serve, settle, until, visit  # noqa: F401 (fixtures)
+from test_walk import WAIT, browser, page, serve, settle, until_shown, visit  # noqa: F401 (fixtures)
 
 from sslviz import fill
 from sslviz.models import language
@@ -68,7 +68,7 @@ def test_type_click_a_word_read_the_answer_click_a_candidate_open_a_head(page, a
     matrix = page.get_by_text("Layer 3, head 2", exact=True)
     assert matrix.count() == 0
     head = box["x"] + box["width"] * 1.5 / 4, box["y"] + box["height"] * 2.5 / 3
-    until(page, matrix, lambda: page.mouse.click(*head))
+    until_shown(page, matrix, lambda: page.mouse.click(*head))
     settle(page)
 
 
