@@ -264,13 +264,15 @@ def evaluate_mlm(
         raise UserError(f"{textfile} has no word that {model} could be asked for; give a text with sentences.")
     result["pseudo_perplexity"], result["n_pseudo"] = fill.pseudo_perplexity(network, texts, seed=seed)
     spans = language.masked_spans(network, texts, seed=seed)
-    result |= {"trigram_top1": counts and counts.top1(texts, spans), "seed": seed}
+    result |= {"trigram_top1": counts and counts.top1(texts, spans)}
+    result |= {"trigram_left_top1": counts and counts.top1(texts, spans, right=False), "seed": seed}
 
     def show() -> None:
         print(f"{result['n_masked']:,} masked words in {result['n_sentences']:,} sentences of {textfile}")
         print(f"{model:24} {result['top1']:6.1%} first, {result['top5']:6.1%} among the first five")
         if counts:
-            print(f"{'trigram model':24} {result['trigram_top1']:6.1%} first")
+            print(f"{'trigrams, both sides':24} {result['trigram_top1']:6.1%} first")
+            print(f"{'trigrams, from the left':24} {result['trigram_left_top1']:6.1%} first")
         print(f"pseudo-perplexity {result['pseudo_perplexity']:.1f} a piece, of {result['n_pseudo']} sentences")
 
     _answer(result, json, show)

@@ -121,8 +121,8 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
 
     Returns:
         the card, with "results": top-1 and top-5 of masked whole words, over all held-out sentences and by source, the
-        pseudo-perplexity, and the top-1 of a trigram model of the same corpus at the same words; and "corpus": the
-        sources with their licences.
+        pseudo-perplexity, and the top-1 of a trigram model of the same corpus at the same words, from both sides
+        and from the left alone; and "corpus": the sources with their licences.
 
     Raises:
         UserError: the folder holds no such corpus or model.
@@ -135,7 +135,9 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
     texts = read_sentences(corpus / "heldout.txt")
     results: dict[str, Any] = language.evaluate_masked(model, texts, seed=seed)
     results["pseudo_perplexity"], results["n_pseudo"] = fill.pseudo_perplexity(model, texts, seed=seed)
-    results["trigram_top1"] = counts.top1(texts, language.masked_spans(model, texts, seed=seed))
+    spans = language.masked_spans(model, texts, seed=seed)
+    results["trigram_top1"] = counts.top1(texts, spans)
+    results["trigram_left_top1"] = counts.top1(texts, spans, right=False)
     results["by_source"] = {
         path.stem.removeprefix("heldout-"): language.evaluate_masked(model, read_sentences(path), seed=seed)
         for path in sorted(corpus.glob("heldout-*.txt"))

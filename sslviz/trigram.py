@@ -2,6 +2,7 @@
 
 The word w in the gap of a b _ c d gets P(w | a b) P(c | b w) P(d | w c), each with absolute discounting and
 interpolated with the shorter contexts (Ney, Essen & Kneser 1994). Neighbours that are masked themselves are left out.
+From the left alone, as such a model reads by itself, w gets P(w | a b).
 """
 
 import re
@@ -88,45 +89,51 @@ class Trigram:
 
     # filling a gap
 
-    def predict(self, words: Sequence[str | None], gap: int) -> str:
+    def predict(self, words: Sequence[str | None], gap: int, *, right: bool = True) -> str:
         """The most probable word for a gap.
 
         Args:
             words: of a sentence, in small letters, None where one is masked.
             gap: its place among them.
+            right: whether the words after the gap count too.
         """
-        p = self.scores(words, gap)
+        p = self.scores(words, gap, right=right)
         return self.vocabulary[int(p.argmax())]
 
-    def scores(self, words: Sequence[str | None], gap: int) -> np.ndarray:
+    def scores(self, words: Sequence[str | None], gap: int, *, right: bool = True) -> np.ndarray:
         """For each word of the vocabulary the joint probability with its neighbours, up to a factor (V,)."""
         numbers = [None if word is None else self._number.get(word, UNKNOWN) for word in words]
         around = [None, START, *numbers, END, None]
         a, b, _, c, d = around[gap : gap + 5]
         p = self._after(None if b is None else a, b)
-        if c is not None:
+        if right and c is not None:
             p = p * self._before(b, c)
             if d is not None and c != END:
                 p = p * self._second_before(c, d)
         p[:3] = -1.0  # no words
         return p
 
-    def top1(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]) -> float:
+    def top1(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, right: bool = True
+    ) -> float:
         """Share of masked places that are filled with what stood there.
 
         Args:
             texts: sentences.
             spans: for each of them the masked places, (start, end) in characters.
+            right: whether the words after a gap count too.
         """
-        right = total = 0
+        hits = total = 0
         for text, places in zip(texts, spans, strict=True):
             found = [(m[0].lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
             gaps = [[i for i, (_, s, e) in enumerate(found) if s < end and e > start] for start, end in places]
             masked = set(chain.from_iterable(gaps))
             words = [None if i in masked else word for i, (word, _, _) in enumerate(found)]
             total += len(gaps)
-            right += sum(bool(gap) and all(self.predict(words, i) == found[i][0] for i in gap) for gap in gaps)
-        return right / max(1, total)
+            hits += sum(
+                bool(gap) and all(self.predict(words, i, right=right) == found[i][0] for i in gap) for gap in gaps
+            )
+        return hits / max(1, total)
 
     def _after(self, a: int | None, b: int | None) -> np.ndarray:
         """P(w | a b) of every w (V,)."""

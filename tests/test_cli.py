@@ -225,7 +225,7 @@ def test_finish_makes_a_language_model_small_and_judges_it(capsys, bert, tmp_pat
     results, card = json.loads(out), json.loads((folder / "card.json").read_text())
     assert status == 0 and card["results"] == results and card["corpus"]["pets"]["licence"] == "public domain"
     assert results["n_sentences"] == 12 and results["by_source"]["pets"]["n_masked"] == results["n_masked"]
-    assert results["trigram_top1"] > 0.5 and (folder / "trigrams.npz").is_file()
+    assert 0 < results["trigram_left_top1"] <= results["trigram_top1"] > 0.5 and (folder / "trigrams.npz").is_file()
     assert (folder / "model.safetensors").stat().st_size < before / 2
     status, out, _ = run(capsys, "eval", "mlm", folder, corpus / "heldout.txt", "--json")
     assert json.loads(out)["top1"] == results["top1"]  # judged as it lies on disk
@@ -241,6 +241,7 @@ def test_eval_mlm_judges_beside_trigrams(capsys, bert, tmp_path):
     assert result["n_sentences"] == result["n_pseudo"] == 20 <= result["n_masked"]
     assert 0 <= result["top1"] <= result["top5"] <= 1 < result["pseudo_perplexity"]
     assert result["trigram_top1"] > 0.5  # it has seen these sentences
+    assert 0 < result["trigram_left_top1"] < result["trigram_top1"]
     status, out, _ = run(capsys, "eval", "mlm", bert, file, "--seed", 1, "--json")
     assert json.loads(out)["trigram_top1"] is None
     beside = tmp_path / "beside"
@@ -249,6 +250,6 @@ def test_eval_mlm_judges_beside_trigrams(capsys, bert, tmp_path):
     status, out, _ = run(capsys, "eval", "mlm", beside, file, "--seed", 1, "--json")
     assert json.loads(out)["trigram_top1"] == result["trigram_top1"]
     status, out, _ = run(capsys, "eval", "mlm", beside, file)
-    assert status == 0 and "trigram model" in out and "pseudo-perplexity" in out
+    assert status == 0 and "trigrams, from the left" in out and "pseudo-perplexity" in out
     file.write_text("... 12 !", encoding="utf-8")
     assert run(capsys, "eval", "mlm", bert, file)[0] == 1

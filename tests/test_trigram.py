@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ class Slow:
         own = max(self.n[(*context, word)] - 0.75, 0)
         return (own + left * self.p(word, *context[1:])) / self.n[context]
 
-    def score(self, words, gap):
+    def score(self, words, gap, *, right=True):
         a, b, _, c, d = [None, "<s>", *words, "</s>", None][gap : gap + 5]
         known = [x if x is None or x in ("<s>", "</s>") or x in self.words else "?" for x in (a, b, c, d)]
         a, b, c, d = known
@@ -46,7 +47,7 @@ class Slow:
         scores = {}
         for w in self.words:
             scores[w] = self.p(w, *left)
-            if c is not None:
+            if right and c is not None:
                 scores[w] *= self.p(c, *(() if b is None else (b,)), w)
                 if d is not None and c != "</s>":
                     scores[w] *= self.p(d, w, c)
@@ -61,13 +62,13 @@ class Slow:
 def test_the_scores_are_those_of_the_slow_model(text, gaps):
     model, slow = trigram.fit(SMALL), Slow(SMALL)
     words = [None if i in gaps else word for i, word in enumerate(text.split())]
-    for gap in gaps:
-        found = dict(zip(model.vocabulary, model.scores(words, gap), strict=True))
-        expected = slow.score(words, gap)
+    for gap, right in product(gaps, (True, False)):
+        found = dict(zip(model.vocabulary, model.scores(words, gap, right=right), strict=True))
+        expected = slow.score(words, gap, right=right)
         assert set(expected) == set(model.vocabulary[3:])
         for word, p in expected.items():
             assert found[word] == pytest.approx(p, rel=1e-9)
-        best = model.predict(words, gap)
+        best = model.predict(words, gap, right=right)
         assert expected[best] == pytest.approx(max(expected.values()))
 
 
@@ -88,6 +89,11 @@ def test_top1_counts_the_places_that_are_asked_for():
         model.predict(["the", None, "sat"], 1) == "cat"
     )
     assert model.top1(texts, spans) == expected / 4 and expected >= 2
+    lefts = [model.predict(["the", "cat", None, None], i, right=False) for i in (2, 3)]
+    expected = sum(a == b for a, b in zip(lefts, ["sat", "on"], strict=True)) + (
+        model.predict(["the", None], 1, right=False) == "cat"
+    )
+    assert model.top1(texts, spans, right=False) == expected / 4 and expected >= 1
     assert model.top1([], []) == 0
 
 

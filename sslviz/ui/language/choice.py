@@ -204,7 +204,9 @@ def card_sentences(speaker: Speaker) -> Iterator[str]:
         if "top5" in results:
             said += f", one of its first five {plots.percent(results['top5'])}"
         if "trigram_top1" in results:
-            said += f"; a trigram model of the same text gets {plots.percent(results['trigram_top1'])}"
+            said += f"; counting trigrams of the same text finds {plots.percent(results['trigram_top1'])}"
+        if "trigram_left_top1" in results:
+            said += f", and {plots.percent(results['trigram_left_top1'])} from the words on the left alone"
         yield said + "."
 
 
