@@ -113,9 +113,7 @@ class Trigram:
         p[:3] = -1.0  # no words
         return p
 
-    def top1(
-        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, right: bool = True
-    ) -> float:
+    def top1(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, right: bool = True) -> float:
         """Share of masked places that are filled with what stood there.
 
         Args:
