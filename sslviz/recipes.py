@@ -135,9 +135,7 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
     texts = read_sentences(corpus / "heldout.txt")
     results: dict[str, Any] = language.evaluate_masked(model, texts, seed=seed)
     results["pseudo_perplexity"], results["n_pseudo"] = fill.pseudo_perplexity(model, texts, seed=seed)
-    spans = language.masked_spans(model, texts, seed=seed)
-    results["trigram_top1"] = counts.top1(texts, spans)
-    results["trigram_left_top1"] = counts.top1(texts, spans, right=False)
+    results |= counts.judge(texts, language.masked_spans(model, texts, seed=seed))
     results["by_source"] = {
         path.stem.removeprefix("heldout-"): language.evaluate_masked(model, read_sentences(path), seed=seed)
         for path in sorted(corpus.glob("heldout-*.txt"))

@@ -250,6 +250,11 @@ def test_eval_mlm_judges_beside_trigrams(capsys, bert, tmp_path):
     status, out, _ = run(capsys, "eval", "mlm", beside, file, "--seed", 1, "--json")
     assert json.loads(out)["trigram_top1"] == result["trigram_top1"]
     status, out, _ = run(capsys, "eval", "mlm", beside, file)
-    assert status == 0 and "trigrams, from the left" in out and "pseudo-perplexity" in out
+    assert (
+        status == 0
+        and "trigrams, both sides" in out
+        and "trigrams, from the left" in out
+        and "pseudo-perplexity" in out
+    )
     file.write_text("... 12 !", encoding="utf-8")
     assert run(capsys, "eval", "mlm", bert, file)[0] == 1

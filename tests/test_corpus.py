@@ -271,6 +271,12 @@ def test_a_damaged_package_is_named(packages, tmp_path):
         build(packages, tmp_path / "out", (source("first"),))
 
 
+def test_a_record_that_is_no_json_names_its_package(packages, tmp_path):
+    pack(packages, "third", {"json/a.json": '["It ends here'})
+    with pytest.raises(UserError, match=r"Can't read third-1.0.0.tgz"):
+        build(packages, tmp_path / "out", (Source("third", ("third",), "public domain", corpus.records),))
+
+
 def test_the_command_line_says_what_is_missing(tmp_path):
     command = [sys.executable, "-m", "sslviz.corpus", str(tmp_path), str(tmp_path / "out")]
     result = subprocess.run(command, capture_output=True, text=True)

@@ -111,6 +111,7 @@ def test_the_card_speaks_for_the_model_and_nothing_else_does():
     facts = list(choice.card_sentences(choice.Speaker("m", ("m",), None, CARD)))
     assert "23 million parameters, a small model" in facts[0]
     assert "4,321 masked words" in facts[1] and "45.6 %" in facts[1] and "66.3 %" in facts[1] and "21.2 %" in facts[1]
+    assert "13.4 %" in facts[1]
     assert list(choice.card_sentences(choice.Speaker("m", ("m",), None, {}))) == []
     assert facts[1] in [c.value for c in open_page().caption]
 

@@ -248,14 +248,18 @@ def _check_next_sentence(config: dict[str, Any], name: str) -> None:
         raise UserError(f"{name} has no next-sentence head; choose one that has, such as bert-base-uncased.")
 
 
+def _from_folder(kind: Any, folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """A model and what its files lack. Attention is computed in the open: it can be shown, and short text is fast."""
+    return kind.from_pretrained(
+        folder, output_loading_info=True, local_files_only=True, dtype=torch.float32, attn_implementation="eager"
+    )
+
+
 def _read(kind: Any, folder: Path, name: str, lack: str) -> nn.Module:
-    """Read a model's weights; attention is computed in the open, so that it can be shown."""
+    """Read a model's weights, for use."""
     try:
         with torch.random.fork_rng(devices=[]), _quiet():
-            model, report = kind.from_pretrained(
-                folder, output_loading_info=True, local_files_only=True, dtype=torch.float32,
-                attn_implementation="eager",
-            )  # fmt: skip
+            model, report = _from_folder(kind, folder)
     except Exception as error:  # transformers raises many types for a folder that does not fit
         raise UserError(f"{name} can't be read: {_first_line(error)}") from error
     missing = [key for key in report["missing_keys"] if "pooler" not in key and "position_ids" not in key]
@@ -314,10 +318,7 @@ def load_base(config: MaskedLMConfig, *, seed: int, frequencies: Tensor | None =
     try:
         with torch.random.fork_rng(devices=[]), _quiet():
             torch.manual_seed(seed)
-            model, report = AutoModelForMaskedLM.from_pretrained(
-                folder, output_loading_info=True, local_files_only=True, dtype=torch.float32,
-                attn_implementation="eager",  # a quarter faster than the fused one where sentences are short
-            )  # fmt: skip
+            model, report = _from_folder(AutoModelForMaskedLM, folder)
     except Exception as error:  # transformers raises many types for a folder that does not fit
         raise UserError(f"{folder} can't be read as a masked language model: {_first_line(error)}") from error
     for module in model.modules():  # a short training on much text has nothing to overfit
