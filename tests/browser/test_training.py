@@ -30,12 +30,9 @@ def button(page, name: str):
     return page.get_by_role("button", name=name, exact=True).first
 
 
-def progress(page) -> str:
-    return page.locator("[data-testid=stProgress]").first.inner_text()
-
-
 def step(page) -> int:
-    found = re.search(r"step ([\d,]+) of", progress(page))
+    """The step that the page tells; 0 where it tells none."""
+    found = re.search(r"step ([\d,]+) of", page.locator("body").inner_text())
     return int(found[1].replace(",", "")) if found else 0
 
 
@@ -48,7 +45,7 @@ def until(page, condition, seconds: float = 240) -> None:
         if condition():
             return
         page.wait_for_timeout(250)
-    pytest.fail(f"waited in vain; the page says: {progress(page)}")
+    pytest.fail(f"waited in vain; the page says: {page.locator('body').inner_text()}")
 
 
 @pytest.mark.timeout(1500)
@@ -140,3 +137,25 @@ def test_a_bad_file_is_refused_in_words(page, address, tmp_path):
     page.locator("input[type=file][accept*=safetensors]").set_input_files(file)
     page.locator("[data-testid=stAlertContentError]").wait_for()
     assert button(page, "Train").is_enabled()
+
+
+def test_a_server_that_sends_late_leaves_every_part_of_the_page_in_its_place(page, tmp_path):
+    """Drawings of the page then overtake one another before they are sent, and some are dropped."""
+    make_models(tmp_path)
+    with serve(tmp_path, lag=2) as address:
+        visit(page, f"{address}/train?method=vae")
+        button(page, "Train").click()
+        page.wait_for_url(re.compile(r"run=[\w-]{22}"))
+        until(page, lambda: step(page) > 0)
+        for _ in range(3):
+            button(page, "Pause").click()
+            button(page, "Play").wait_for()
+            settle(page)
+            at = step(page)
+            button(page, "One step").click()
+            page.get_by_text(f"Step {at + 1:,} alone").wait_for()
+            button(page, "Play").click()
+            until(page, lambda at=at: step(page) > at + 1)
+            assert page.locator("[data-testid=stExpander]").count() == 3
+        button(page, "Stop").click()
+        page.get_by_text("Its state is kept").wait_for()

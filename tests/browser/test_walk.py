@@ -24,16 +24,17 @@ WAIT = 60_000  # ms; a shared core is slow
 
 
 @contextlib.contextmanager
-def serve(models: Path):
-    """A server of its own on a free port of this machine."""
+def serve(models: Path, *, lag: float = 0):
+    """A server of its own on a free port of this machine; with `lag`, one that sends what it has late, seconds."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"]
     options += ["--server.fileWatcherType=none"]
+    command = [str(Path(__file__).with_name("lagging.py")), str(lag)] if lag else ["-m", "streamlit"]
     with (models / "server.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", *options],
+            [sys.executable, *command, "run", "app.py", *options],
             cwd=ROOT,
             env=os.environ | {"SSLVIZ_MODELS": str(models)},
             stdout=log,

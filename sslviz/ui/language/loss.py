@@ -174,7 +174,8 @@ def _curve(job: dict[str, Any], *, live: bool) -> None:
                 f"in the last {few}."
             )
 
-    drawn()
+    with st.container():
+        drawn()
 
 
 def _changed(asked: Asked, job: dict[str, Any]) -> None:

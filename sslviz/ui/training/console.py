@@ -197,7 +197,8 @@ def watch(identity: str) -> runs.Snapshot:
             view.progress(now)
             view.figures(now, view.chosen(now))
 
-    follow()
+    with st.container():  # what stands below keeps its place, should a drawing of the fragment get lost
+        follow()
     return shown
 
 
