@@ -295,6 +295,8 @@ class TextBatches:
     """Sentences of a text file in batches of like length; the file's last ones are only watched."""
 
     def __init__(self, config: TrainConfig) -> None:
+        # each batch of text has a shape of its own, and oneDNN would keep its kernels for a thousand shapes: 1 GB in bf16
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
         self.config, path = config, Path(config.dataset).expanduser()
         texts = read_sentences(path)
         n_heldout = max(1, round(len(texts) * config.model.heldout))
