@@ -159,11 +159,13 @@ def mosaic(
 
 
 def png(image: np.ndarray) -> bytes:
-    """Encode an (H, W, 3 or 4) uint8 array as PNG."""
+    """Encode an (H, W, 3 or 4) uint8 array as PNG, with one channel for all colours where they are grey."""
     from PIL import Image
 
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=4)
+    buffer, picture = io.BytesIO(), Image.fromarray(image)
+    if (image[..., :1] == image[..., 1:3]).all():
+        picture = picture.convert("LA" if image.shape[2] == 4 else "L")
+    picture.save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
 
 

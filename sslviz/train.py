@@ -295,7 +295,7 @@ class TextBatches:
     """Sentences of a text file in batches of like length; the file's last ones are only watched."""
 
     def __init__(self, config: TrainConfig) -> None:
-        # each batch of text has a shape of its own, and oneDNN would keep its kernels for a thousand shapes: 1 GB in bf16
+        # every batch of text has a shape of its own; oneDNN would keep kernels for a thousand: 1 GB more in bf16
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
         self.config, path = config, Path(config.dataset).expanduser()
         texts = read_sentences(path)

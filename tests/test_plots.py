@@ -69,9 +69,13 @@ def test_mosaic_frames():
 
 
 def test_png_round_trip_and_data_uri():
-    sheet = plots.mosaic(images(2), columns=2)
-    np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(plots.png(sheet)))), sheet)
-    assert plots.data_uri(sheet).startswith("data:image/png;base64,")
+    grey = plots.mosaic(images(2), columns=2)
+    for sheet, mode in ((grey, "LA"), (grey[..., :3], "L"), (grey * np.uint8([1, 1, 0, 1]), "RGBA")):
+        decoded = Image.open(io.BytesIO(plots.png(sheet)))
+        assert decoded.mode == mode
+        whole = "RGBA" if sheet.shape[2] == 4 else "RGB"
+        np.testing.assert_array_equal(np.array(decoded.convert(whole)), sheet)
+    assert plots.data_uri(grey).startswith("data:image/png;base64,")
 
 
 def test_undecided_is_the_share_of_grey():

@@ -184,22 +184,36 @@ def _before(scene: ui.Scene, method: str, dataset: str) -> None:
 
 
 def watch(identity: str) -> runs.Snapshot:
-    """Draw a run: what may be done with it, and a fragment that follows it."""
+    """Draw a run: what may be done with it, a fragment that follows its steps, and what an evaluation has seen.
+
+    The fragment holds what changes with every step, and is small, as it is sent again every moment; the page is drawn
+    again when there is something new beside it.
+    """
     shown = trainer().snapshot(identity)
     _controls(identity, shown)
 
     @st.fragment(run_every=0.7 if shown.live else None)
     def follow() -> None:
         now = trainer().snapshot(identity) or shown
-        if (now.state, now.stopping, bool(now.maps)) != (shown.state, shown.stopping, bool(shown.maps)):
+        if _beside(now) != _beside(shown):
             st.rerun()
         with ui.plain_errors():
             view.progress(now)
-            view.figures(now, view.chosen(now))
+            view.course(now)
 
-    with st.container():  # what stands below keeps its place, should a drawing of the fragment get lost
+    grid = st.grid(3, min_column_width=300, gap="small")
+    with grid.cell(column_span=2):  # a frame for the fragment alone: what stands below keeps its place
         follow()
+    with grid.cell():
+        look = view.chosen(shown)
+        view.map_of(shown, look)
+    view.pictures(shown, look)
     return shown
+
+
+def _beside(now: runs.Snapshot) -> tuple[Any, ...]:
+    """What the page shows of a run outside of the fragment."""
+    return now.state, now.stopping, bool(now.maps), view.look(now)
 
 
 def _controls(identity: str, now: runs.Snapshot) -> None:

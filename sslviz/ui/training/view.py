@@ -14,13 +14,14 @@ import streamlit as st
 from sslviz import data, plots, runs
 from sslviz.ui.training import curves
 
-HEIGHT = 350  # pixels of the three figures beside one another
+PROGRESS = 64  # pixels of the bar, and of what stands beside it
+HEIGHT = 350  # of the three figures beside one another
 PICTURES = 340  # and of those below
 
 
 def progress(now: runs.Snapshot) -> None:
     """One line and a bar, in a place of fixed height."""
-    with st.container(height=64, border=False):
+    with st.container(height=PROGRESS, border=False):
         if now.state == "waiting":
             st.progress(0.0, text=f"Waiting: {now.place} run{'s' * (now.place != 1)} before it. It starts by itself.")
         elif now.state == "starting":
@@ -35,32 +36,30 @@ def progress(now: runs.Snapshot) -> None:
             st.progress(min(1.0, now.progress), text=doing + ", ".join(parts))
 
 
-def chosen(now: runs.Snapshot) -> runs.Look | None:
-    """The evaluation whose pictures are shown: the newest, or once the run has ended that of the slider."""
-    if not now.looks:
-        return None
-    if now.live or len(now.looks) == 1:
-        return now.looks[-1]
-    options = list(range(len(now.looks)))
-    index = st.select_slider(
-        "Back over the epochs", options, options[-1], key=f"train_look_{now.order.name}",
-        format_func=lambda i: f"{now.looks[i].epoch:.2f}",
-    )  # fmt: skip
-    return now.looks[index]
-
-
-def figures(now: runs.Snapshot, look: runs.Look | None) -> None:
-    """Curves and map, then the pictures of the method."""
-    grid = st.grid(3, min_column_width=300, gap="small")
+def course(now: runs.Snapshot) -> None:
+    """What changes with every step: the curves of the losses and of the judging."""
+    grid = st.grid(2, min_column_width=300, gap="small")
     with grid.cell():
         _losses(now)
     with grid.cell():
         _judged(now)
-    with grid.cell():
-        _map(now, look)
-    if now.state == "paused" and now.detail_step == now.step:
-        _alone(now)
-    _pictures(now, look)
+
+
+def look(now: runs.Snapshot) -> tuple[Any, ...]:
+    """What the map and the pictures are of: they are drawn again when it changes."""
+    return now.looks[-1].step if now.looks else None, now.detail_step if now.state == "paused" else None
+
+
+def chosen(now: runs.Snapshot) -> runs.Look | None:
+    """The evaluation whose pictures are shown: the newest, or once the run has ended that of the slider."""
+    with st.container(height=PROGRESS, border=False):
+        if now.live or len(now.looks) < 2:
+            return now.looks[-1] if now.looks else None
+        index = st.select_slider(
+            "Back over the epochs", list(range(len(now.looks))), len(now.looks) - 1,
+            key=f"train_look_{now.order.name}", format_func=lambda i: f"{now.looks[i].epoch:.2f}",
+        )  # fmt: skip
+        return now.looks[index]
 
 
 def _losses(now: runs.Snapshot) -> None:
@@ -113,7 +112,8 @@ def _judged(now: runs.Snapshot) -> None:
     )  # fmt: skip
 
 
-def _map(now: runs.Snapshot, look: runs.Look | None) -> None:
+def map_of(now: runs.Snapshot, look: runs.Look | None) -> None:
+    """The map of held-out images at an evaluation."""
     if look is None:
         with st.container(height=HEIGHT + 24, border=False, vertical_alignment="center"):
             st.caption("The map of held-out images appears here.")
@@ -172,8 +172,11 @@ def _read(path: str, stamp: int) -> dict[str, np.ndarray]:
         return {key: file[key] for key in file.files}
 
 
-def _pictures(now: runs.Snapshot, look: runs.Look | None) -> None:
-    """Reconstructions and samples; or pairs, their similarities and, for MoCo, the queue."""
+def pictures(now: runs.Snapshot, look: runs.Look | None) -> None:
+    """A step that was asked for alone; then reconstructions and samples, or pairs, similarities and MoCo's queue."""
+    with st.container():
+        if now.state == "paused" and now.detail_step == now.step:
+            _alone(now)
     found = _arrays(look.path) if look else {}
     if not found:
         return
