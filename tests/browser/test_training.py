@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import TimeoutError
 from test_walk import WAIT, browser, serve, settle, visit  # noqa: F401 (fixtures)
 from tinyimages import make_models
 
@@ -30,9 +31,17 @@ def button(page, name: str):
     return page.get_by_role("button", name=name, exact=True).first
 
 
+def fail(page) -> None:
+    pytest.fail(f"waited in vain; the page says: {page.locator('body').inner_text()}")
+
+
 def step(page) -> int:
-    """The step that the page tells; 0 where it tells none."""
-    found = re.search(r"step ([\d,]+) of", page.locator("body").inner_text())
+    """The step that the page tells; 0 where it tells another progress."""
+    progress = page.locator("[data-testid=stProgress]").first
+    try:
+        found = re.search(r"step ([\d,]+) of", progress.inner_text())
+    except TimeoutError:
+        fail(page)
     return int(found[1].replace(",", "")) if found else 0
 
 
@@ -45,7 +54,7 @@ def until(page, condition, seconds: float = 240) -> None:
         if condition():
             return
         page.wait_for_timeout(250)
-    pytest.fail(f"waited in vain; the page says: {page.locator('body').inner_text()}")
+    fail(page)
 
 
 @pytest.mark.timeout(1500)
