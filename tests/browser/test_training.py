@@ -151,12 +151,12 @@ def test_a_bad_file_is_refused_in_words(page, address, tmp_path):
 def test_a_server_that_sends_late_leaves_every_part_of_the_page_in_its_place(page, tmp_path):
     """Drawings of the page then overtake one another before they are sent, and some are dropped."""
     make_models(tmp_path)
-    with serve(tmp_path, lag=2) as address:
+    with serve(tmp_path, lag=1.5) as address:
         visit(page, f"{address}/train?method=vae")
         button(page, "Train").click()
         page.wait_for_url(re.compile(r"run=[\w-]{22}"))
         until(page, lambda: step(page) > 0)
-        for _ in range(3):
+        for _ in range(2):
             button(page, "Pause").click()
             button(page, "Play").wait_for()
             settle(page)
