@@ -174,7 +174,7 @@ def _curve(job: dict[str, Any], *, live: bool) -> None:
                 f"in the last {few}."
             )
 
-    with st.container():
+    with st.container():  # what stands below keeps its place, should a drawing of the fragment get lost
         drawn()
 
 

@@ -213,7 +213,7 @@ def watch(identity: str) -> runs.Snapshot:
 
 def _beside(now: runs.Snapshot) -> tuple[Any, ...]:
     """What the page shows of a run outside of the fragment."""
-    return now.state, now.stopping, bool(now.maps), view.look(now)
+    return now.state, now.stopping, bool(now.maps), view.seen(now)
 
 
 def _controls(identity: str, now: runs.Snapshot) -> None:

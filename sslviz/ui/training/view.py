@@ -45,7 +45,7 @@ def course(now: runs.Snapshot) -> None:
         _judged(now)
 
 
-def look(now: runs.Snapshot) -> tuple[Any, ...]:
+def seen(now: runs.Snapshot) -> tuple[Any, ...]:
     """What the map and the pictures are of: they are drawn again when it changes."""
     return now.looks[-1].step if now.looks else None, now.detail_step if now.state == "paused" else None
 
