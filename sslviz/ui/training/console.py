@@ -186,8 +186,8 @@ def _before(scene: ui.Scene, method: str, dataset: str) -> None:
 def watch(identity: str) -> runs.Snapshot:
     """Draw a run: what may be done with it, a fragment that follows its steps, and what an evaluation has seen.
 
-    The fragment holds what changes with every step, and is small, as it is sent again every moment; the page is drawn
-    again when there is something new beside it.
+    The fragment is sent again every moment, so it is small; the page is drawn again when there is something new beside
+    it.
     """
     shown = trainer().snapshot(identity)
     _controls(identity, shown)
@@ -213,7 +213,7 @@ def watch(identity: str) -> runs.Snapshot:
 
 def _beside(now: runs.Snapshot) -> tuple[Any, ...]:
     """What the page shows of a run outside of the fragment."""
-    return now.state, now.stopping, bool(now.maps), view.seen(now)
+    return now.state, now.stopping, bool(now.maps), now.looks[-1:], now.detail_step
 
 
 def _controls(identity: str, now: runs.Snapshot) -> None:

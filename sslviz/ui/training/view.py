@@ -37,17 +37,12 @@ def progress(now: runs.Snapshot) -> None:
 
 
 def course(now: runs.Snapshot) -> None:
-    """What changes with every step: the curves of the losses and of the judging."""
+    """The curves: of the losses, which grow with every step, and beside them of the judging."""
     grid = st.grid(2, min_column_width=300, gap="small")
     with grid.cell():
         _losses(now)
     with grid.cell():
         _judged(now)
-
-
-def seen(now: runs.Snapshot) -> tuple[Any, ...]:
-    """What the map and the pictures are of: they are drawn again when it changes."""
-    return now.looks[-1].step if now.looks else None, now.detail_step if now.state == "paused" else None
 
 
 def chosen(now: runs.Snapshot) -> runs.Look | None:
