@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from sslviz import plots, reduce, ui
+from sslviz import plots, ui
+from sslviz.evaluation import maps as reduce
 
 scene = ui.open_page("embeddings")
 ui.need_model(scene)
@@ -112,13 +113,13 @@ ui.foldouts(
         "U_k(i)": ("k nearest on the map that are not k nearest in h", "k = 15"),
         "r(i, j)": ("rank of j among the neighbours of i in h", "sklearn.manifold.trustworthiness"),
     },
-    source="sslviz.reduce:trust",
+    source="sslviz.evaluation.maps:trust",
     command=f"sslviz embed {scene.model} {scene.data} --out h.npz\n"
     f"sslviz map {scene.model} {scene.data} --method umap --out map.npz",
-    script=f'''from sslviz.checkpoint import load
-from sslviz.data import load_images
-from sslviz.embed import encode
-from sslviz.reduce import fit_map, neighbours
+    script=f'''from sslviz.store.checkpoint import load
+from sslviz.data.images import load_images
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.maps import fit_map, neighbours
 
 h = encode(load("{scene.model}"), load_images("{scene.data}", "test").x)
 umap = fit_map(h, method="umap", seed=0)

@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from sslviz import plots, reduce, ui
+from sslviz import plots, ui
+from sslviz.evaluation import maps
 
 scene = ui.open_page("home")
 
@@ -29,7 +30,7 @@ def choose(index: int) -> None:
 
 index = st.session_state.get("home_image", 0)
 index = index if 0 <= index < len(images.y) else 0
-ids, cosines = reduce.neighbours(kept.h, index, 8)
+ids, cosines = maps.neighbours(kept.h, index, 8)
 same = int((images.y[ids] == images.y[index]).sum())
 grid = st.grid(3, min_column_width=300, gap="medium")
 with grid.cell():

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from sslviz import ui
-from sslviz.ui.language import answer, attention, choice, compare, entry, loss, vectors
+from sslviz.ui.language import answer, attention, compare, loss, model_picker, sentence_input, vectors
 
 VIEWS = {
     "Answer": answer.answer,
@@ -16,8 +16,8 @@ VIEWS = {
 }
 
 ui.begin_page("language")
-base = choice.choose_model()
-asked = entry.sentence(base)
+base = model_picker.choose_model()
+asked = sentence_input.sentence(base)
 if asked is not None:
     if st.session_state.get("language_view") not in VIEWS:
         st.session_state.pop("language_view", None)
@@ -43,9 +43,9 @@ ui.foldouts(
         r"\bar h": ("vector of a sentence: mean of its pieces' states", "fill.sentence_vectors(model, texts)"),
         r"\mathrm{PLL}": ("pseudo-log-likelihood, nats", "fill.pseudo_log_likelihood(model, text)"),
     },
-    source="sslviz.fill:fill",
-    command=entry.command(base, asked),
-    script=entry.script(base, asked),
+    source="sslviz.language.predict:fill",
+    command=sentence_input.command(base, asked),
+    script=sentence_input.script(base, asked),
     way=(
         "A sentence as word pieces, some of them hidden behind a mask.",
         "Every piece looks at every other, layer by layer; at the mask, the head compares the state with all words.",

@@ -4,7 +4,8 @@ import numpy as np
 import streamlit as st
 from sklearn.metrics import confusion_matrix
 
-from sslviz import plots, probe, ui
+from sslviz import plots, ui
+from sslviz.evaluation import probes
 
 scene = ui.open_page("probe")
 ui.need_model(scene)
@@ -15,7 +16,7 @@ LABELS = (100, 300, 1_000, 3_000, 10_000)
 
 def row(label: str, accuracy: float, method: str, n: int, labels: str = "") -> dict:
     """One line of the accuracy figure."""
-    interval = probe.accuracy_interval(accuracy, n)
+    interval = probes.accuracy_interval(accuracy, n)
     return {
         "label": ui.BASELINES.get(label, label) + labels,
         "accuracy": accuracy,
@@ -132,12 +133,12 @@ ui.foldouts(
         r"\lambda": ("penalty, chosen on held-out training images", "LinearProbe.l2_, val_scores_"),
         "y": ("labels, used here for the first time", "ImageSet.y"),
     },
-    source="sslviz.probe:LinearProbe.fit",
+    source="sslviz.evaluation.probes:LinearProbe.fit",
     command=f"sslviz probe {scene.model} {scene.data} --json",
-    script=f'''from sslviz.checkpoint import load
-from sslviz.data import load_images
-from sslviz.embed import encode
-from sslviz.probe import LinearProbe
+    script=f'''from sslviz.store.checkpoint import load
+from sslviz.data.images import load_images
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.probes import LinearProbe
 
 model = load("{scene.model}")
 train, test = load_images("{scene.data}", "train"), load_images("{scene.data}", "test")

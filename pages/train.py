@@ -22,7 +22,7 @@ VAE = {
         r"\mathrm{kl}": ("what z costs, nats per image", "losses.elbo(...).kl"),
         r"\beta": ("weight of the KL", "VAEConfig.beta"),
     },
-    "source": "sslviz.train:vae_step",
+    "source": "sslviz.training.loop:vae_step",
 }
 PAIRS = {
     r"z_1, z_2": ("projections of two views", "model.project(model.encode(x1))"),
@@ -33,7 +33,7 @@ SIMCLR = {
     "latex": r"\mathcal{L} = -\frac{1}{2N}\sum_{i=1}^{2N}\log\frac{\exp(\mathrm{sim}(z_i, z_{i'})/\tau)}"
     r"{\sum_{k \ne i}\exp(\mathrm{sim}(z_i, z_k)/\tau)}",
     "symbols": {**PAIRS, "i'": ("the other view of image i", "losses.nt_xent")},
-    "source": "sslviz.train:simclr_step",
+    "source": "sslviz.training.loop:simclr_step",
 }
 MOCO = {
     "latex": r"\mathcal{L} = -\log\frac{\exp(q \cdot k_+/\tau)}{\exp(q \cdot k_+/\tau) + \sum_{j=1}^{K}\exp(q \cdot "
@@ -44,7 +44,7 @@ MOCO = {
         "k_j": ("keys of earlier batches", "model.queue"),
         "m": ("momentum of the key encoder", "model.update_momentum()"),
     },
-    "source": "sslviz.train:moco_step",
+    "source": "sslviz.training.loop:moco_step",
 }
 command = keep.command_of(run, order)
 ui.foldouts(

@@ -153,10 +153,10 @@ ui.foldouts(
         r"\mathrm{kl}_d": ("KL of one dimension, which orders the rows", "losses.elbo(...).kl_per_dim"),
         r"\beta": (f"weight of the KL term, here {model.config.beta:g}", "VAEConfig.beta"),
     },
-    source="sslviz.losses:elbo",
+    source="sslviz.methods.losses:elbo",
     command=f"sslviz eval {scene.model} {scene.data} --json\n{scene.card.get('command', '')}".strip(),
-    script=f"""from sslviz.checkpoint import load
-from sslviz.data import load_images
+    script=f"""from sslviz.store.checkpoint import load
+from sslviz.data.images import load_images
 
 model = load("{scene.model}")
 x = load_images("{scene.data}", "test").x[:10].float() / 255

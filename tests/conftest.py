@@ -37,7 +37,7 @@ def own_digits(tmp_path_factory):
     def write(n_train: int, n_test: int) -> str:
         import numpy as np
 
-        from sslviz.data import load_images
+        from sslviz.data.images import load_images
 
         digits = load_images("mnist", "test")
         x, y = digits.x[: n_train + n_test, 0].numpy(), digits.y[: n_train + n_test].numpy()

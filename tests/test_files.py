@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from sslviz.atomic import atomic, writing
 from sslviz.errors import UserError
+from sslviz.files import atomic, writing
 
 
 def test_a_file_takes_its_place_when_it_is_complete(tmp_path):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sslviz import checkpoint
-from sslviz.data import load_images
-from sslviz.embed import encode
-from sslviz.models.encoders import EncoderConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.models.vae import VAEConfig
-from sslviz.reduce import fit_map
+from sslviz.data.images import load_images
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.maps import fit_map
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.vae import VAEConfig
+from sslviz.store import checkpoint
 
 RESULTS = {
     "linear_probe": 0.912,

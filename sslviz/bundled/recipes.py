@@ -9,17 +9,19 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from sslviz import checkpoint, fill, topics, trigram
-from sslviz.baselines import fit_baselines
-from sslviz.data import load_images
-from sslviz.embed import encode
+from sslviz.bundled import topics
+from sslviz.data.images import load_images
 from sslviz.errors import UserError
-from sslviz.evaluate import evaluate
-from sslviz.models import language
-from sslviz.models.encoders import EncoderConfig
-from sslviz.reduce import fit_map
-from sslviz.text import read_sentences
-from sslviz.train import TrainConfig, config_for, evaluate_vae
+from sslviz.evaluation.baselines import fit_baselines
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.maps import fit_map
+from sslviz.evaluation.protocol import evaluate
+from sslviz.language import model as language
+from sslviz.language import predict, trigram
+from sslviz.language.text import read_sentences
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.store import checkpoint
+from sslviz.training.loop import TrainConfig, config_for, evaluate_vae
 
 # method, dataset, changes to the method's default run, changes to its model
 RECIPES: dict[str, tuple[str, str, dict, dict]] = {
@@ -117,7 +119,7 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
 
     Args:
         folder: of the model, as `fit` has left it.
-        corpus: folder that `python -m sslviz.corpus` has written, which the model was trained on.
+        corpus: folder that `python -m sslviz.bundled.corpus` has written, which the model was trained on.
 
     Returns:
         the card, with "results": top-1 and top-5 of masked whole words, over all held-out sentences and by source, the
@@ -134,7 +136,7 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
     trigram.write_small(counts, folder / trigram.FILE)
     texts = read_sentences(corpus / "heldout.txt")
     results: dict[str, Any] = language.evaluate_masked(model, texts, seed=seed)
-    results["pseudo_perplexity"], results["n_pseudo"] = fill.pseudo_perplexity(model, texts, seed=seed)
+    results["pseudo_perplexity"], results["n_pseudo"] = predict.pseudo_perplexity(model, texts, seed=seed)
     results |= counts.judge(texts, language.masked_spans(model, texts, seed=seed))
     results["by_source"] = {
         path.stem.removeprefix("heldout-"): language.evaluate_masked(model, read_sentences(path), seed=seed)

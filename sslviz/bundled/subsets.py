@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sslviz import npz
-from sslviz.data import DATASETS
+from sslviz.data import npz
+from sslviz.data.images import DATASETS
 from sslviz.errors import UserError
 
 SEED = 0
@@ -22,7 +22,7 @@ def bundle(source_dir: Path, out_dir: Path, *, progress: Callable[[str], None] |
     The same full copies give the same arrays, and with the same version of zlib the same bytes.
 
     Args:
-        source_dir: folder of full copies `<name>.npz`, as `sslviz.data.fetch` keeps them.
+        source_dir: folder of full copies `<name>.npz`, as `sslviz.data.images.fetch` keeps them.
         out_dir: folder to write to.
         progress: called with the name of each set before it is drawn.
 

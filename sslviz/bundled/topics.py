@@ -2,7 +2,7 @@
 
 The sentences are definitions of WordNet without the word that they define; what they define is the label.
 
-    python -m sslviz.topics DICT_DIR
+    python -m sslviz.bundled.topics DICT_DIR
 
 draws them from WordNet 3.0, whose folder DICT_DIR is (`dpkg-deb -x` of Debian's wordnet-base leaves it in
 usr/share/wordnet), and writes assets/data/topics.tsv and its card. The same WordNet gives the same bytes.
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sslviz import npz
-from sslviz.data import assets_dir
+from sslviz.data import npz
 from sslviz.errors import UserError
+from sslviz.paths import assets_dir
 
 if TYPE_CHECKING:
-    from sslviz.models.language import MaskedLM
+    from sslviz.language.model import MaskedLM
 
 NAME, SEED = "topics", 0
 N_TRAIN, N_TEST = 250, 100  # sentences of a class
@@ -127,7 +127,7 @@ def draw(dict_dir: Path, out_dir: Path | None = None) -> Path:
     Raises:
         UserError: WordNet can't be read, or has too few definitions of a class, or `out_dir` can't be written to.
     """
-    from sslviz.glosses import CLASSES, WORDS, read_glosses
+    from sslviz.bundled.glosses import CLASSES, WORDS, read_glosses
 
     rng, found = np.random.default_rng(SEED), read_glosses(Path(dict_dir))
     parts: dict[str, list[str]] = {split: [] for split in SPLITS}
@@ -158,7 +158,7 @@ def draw(dict_dir: Path, out_dir: Path | None = None) -> Path:
         "format": "UTF-8, tab-separated: split, label, sentence; one header line",
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "command": "python -m sslviz.topics DICT_DIR",
+        "command": "python -m sslviz.bundled.topics DICT_DIR",
         "notice": NOTICE,
     }
     path = (out_dir or assets_dir() / "data") / f"{NAME}.tsv"
@@ -187,7 +187,7 @@ def untrained(model: "MaskedLM", *, seed: int) -> "MaskedLM":
     """A model's random twin: the same tokenizer and config, fresh weights. The global generator is left alone."""
     import torch
 
-    from sslviz.models.language import MaskedLM
+    from sslviz.language.model import MaskedLM
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -197,7 +197,7 @@ def untrained(model: "MaskedLM", *, seed: int) -> "MaskedLM":
 
 def accuracy(probe: str, h_train: np.ndarray, h_test: np.ndarray, train: Topics, test: Topics, *, seed: int) -> float:
     """Accuracy in [0, 1] on the test sentences of a "linear" or "knn" probe of the training sentences' vectors."""
-    from sslviz.probe import KNNProbe, LinearProbe
+    from sslviz.evaluation.probes import KNNProbe, LinearProbe
 
     fitted = (LinearProbe(seed=seed) if probe == "linear" else KNNProbe()).fit(h_train, train.y)
     return float(fitted.score(h_test, test.y))
@@ -207,7 +207,7 @@ def evaluate(
     model: "MaskedLM", *, probe: Literal["linear", "knn"], baselines: bool, seed: int, report: Report | None = None
 ) -> dict[str, float]:
     """Test accuracy of a probe of the last layer: "model", and with `baselines` "random" and "bag of words"."""
-    from sslviz.fill import sentence_vectors
+    from sslviz.language.predict import sentence_vectors
 
     train, test = load_topics("train"), load_topics("test")
     networks = {"model": model} | ({"random": untrained(model, seed=seed)} if baselines else {})
@@ -229,7 +229,7 @@ def evaluate(
 
 def judge(model: "MaskedLM", *, seed: int = 0, report: Report | None = None) -> Judged:
     """Encode all sentences with a model and its twin, and probe every layer; `report` may raise to cancel."""
-    from sslviz.fill import sentence_vectors
+    from sslviz.language.predict import sentence_vectors
 
     report = report or (lambda stage, share: None)
     train, test = load_topics("train"), load_topics("test")
@@ -268,9 +268,9 @@ def finish(folder: Path, *, seed: int = 0) -> dict[str, Any]:
     Returns:
         the card.
     """
-    from sslviz import checkpoint
-    from sslviz.models import language
-    from sslviz.reduce import fit_map
+    from sslviz.evaluation.maps import fit_map
+    from sslviz.language import model as language
+    from sslviz.store import checkpoint
 
     judged = judge(language.load(folder), seed=seed)
     h = judged.h[-1].astype(np.float32)
@@ -286,7 +286,7 @@ def finish(folder: Path, *, seed: int = 0) -> dict[str, Any]:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m sslviz.topics DICT_DIR")
+        sys.exit("usage: python -m sslviz.bundled.topics DICT_DIR")
     try:
         print(draw(Path(sys.argv[1])))
     except UserError as error:

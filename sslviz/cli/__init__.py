@@ -13,6 +13,7 @@ import tyro
 from tyro.conf import Positional
 
 from sslviz.errors import UserError
+from sslviz.paths import ROOT
 
 # heavy modules are imported inside the commands, so that `sslviz -h` answers at once
 
@@ -60,7 +61,7 @@ def train(args: list[str]) -> None:
         sys.exit(0 if args in (["-h"], ["--help"]) else 2)
     method, dataset, *rest = args
     control = _listen(rest)
-    from sslviz.train import TrainConfig, config_for, fit
+    from sslviz.training.loop import TrainConfig, config_for, fit
 
     default = config_for(method, dataset)
     if any(word.split("=")[0] in ("--epochs", "--steps", "--minutes") for word in rest):
@@ -93,7 +94,7 @@ def train(args: list[str]) -> None:
 
 def _estimate(run: Any, *, json: bool) -> None:
     """Print what a run would cost."""
-    from sslviz.forecast import plan
+    from sslviz.training.estimate import plan
 
     _, told = plan(run)
     free = f", {told.free_mb:,.0f} are free" if told.free_mb else ""
@@ -109,7 +110,7 @@ def _estimate(run: Any, *, json: bool) -> None:
 
 def _listen(args: list[str]) -> Any:
     """Obey the input from the first moment: torch takes seconds to load, and a server may end meanwhile."""
-    from sslviz.control import Control
+    from sslviz.jobs.control import Control
 
     asked = "--control=stdin" in args or ("--control", "stdin") in itertools.pairwise(args)
     return Control(sys.stdin.fileno()) if asked else None
@@ -117,9 +118,9 @@ def _listen(args: list[str]) -> Any:
 
 def _obedient(run: Any, control: Any) -> None:
     """Train for a page, which reads JSON lines and writes commands. A new run is measured first."""
-    from sslviz.forecast import plan
-    from sslviz.recipes import store_maps
-    from sslviz.train import fit
+    from sslviz.bundled.recipes import store_maps
+    from sslviz.training.estimate import plan
+    from sslviz.training.loop import fit
 
     try:
         if not run.resume:
@@ -184,8 +185,8 @@ def probe(
         seed: of the validation split, the baselines and the untrained twin.
         json: print one JSON object.
     """
-    from sslviz.evaluate import evaluate
-    from sslviz.probe import accuracy_interval
+    from sslviz.evaluation.probes import accuracy_interval
+    from sslviz.evaluation.protocol import evaluate
 
     started = time.perf_counter()
     if dataset == "topics":
@@ -223,7 +224,7 @@ def evaluate(checkpoint: Positional[str], dataset: Positional[str], *, seed: int
         seed: of the samples of z.
         json: print one JSON object.
     """
-    from sslviz.train import evaluate_vae
+    from sslviz.training.loop import evaluate_vae
 
     model, (_, test) = _model(checkpoint), _images(dataset)
     _fits(model, test, checkpoint)
@@ -249,9 +250,9 @@ def evaluate_mlm(
         seed: of the choice of words and sentences.
         json: print one JSON object.
     """
-    from sslviz import fill, hub, trigram
-    from sslviz.models import language
-    from sslviz.text import read_sentences
+    from sslviz.language import hub, predict, trigram
+    from sslviz.language import model as language
+    from sslviz.language.text import read_sentences
 
     network, texts = language.load(model, progress=None if json else _fetching(model)), read_sentences(textfile)
     counts = None
@@ -262,7 +263,7 @@ def evaluate_mlm(
     result = {"model": model, "file": str(textfile)} | language.evaluate_masked(network, texts, seed=seed)
     if not result["n_masked"]:
         raise UserError(f"{textfile} has no word that {model} could be asked for; give a text with sentences.")
-    result["pseudo_perplexity"], result["n_pseudo"] = fill.pseudo_perplexity(network, texts, seed=seed)
+    result["pseudo_perplexity"], result["n_pseudo"] = predict.pseudo_perplexity(network, texts, seed=seed)
     result |= {"trigram_top1": None, "trigram_left_top1": None, "seed": seed}
     if counts:
         result |= counts.judge(texts, language.masked_spans(network, texts, seed=seed))
@@ -295,8 +296,8 @@ def fill_(
         temperature: the logits are divided by it.
         json: print one JSON object.
     """
-    from sslviz.fill import fill
-    from sslviz.models import language
+    from sslviz.language import model as language
+    from sslviz.language.predict import fill
 
     network = language.load(model, progress=None if json else _fetching(model))
     masks = fill(network, text, top_k=top_k, temperature=temperature)
@@ -334,7 +335,7 @@ def embed(
         split: which images.
         json: print one JSON object.
     """
-    from sslviz import npz
+    from sslviz.data import npz
 
     h, images = _embed(checkpoint, dataset, split)
     npz.write(out, {"h": h, "y": images.y.numpy()})
@@ -363,8 +364,8 @@ def map_(
         seed: of UMAP.
         json: print one JSON object.
     """
-    from sslviz import npz
-    from sslviz.reduce import fit_map
+    from sslviz.data import npz
+    from sslviz.evaluation.maps import fit_map
 
     h, images = _embed(checkpoint, dataset, split)
     found = fit_map(h, method=method, seed=seed)
@@ -383,7 +384,7 @@ def models_list(*, json: bool = False) -> None:
     Args:
         json: print one JSON object.
     """
-    from sslviz.checkpoint import list_models, models_dir
+    from sslviz.store.checkpoint import list_models, models_dir
 
     models = list_models()
     rows = [
@@ -411,11 +412,11 @@ def models_maps(name: Positional[str], *, json: bool = False, control: Literal["
         control: end, soon after, when the input ends.
     """
     if control == "stdin":
-        from sslviz.control import Control
+        from sslviz.jobs.control import Control
 
         Control(sys.stdin.fileno())
-    from sslviz.exchange import own_models
-    from sslviz.recipes import store_maps
+    from sslviz.bundled.recipes import store_maps
+    from sslviz.store.bundle import own_models
 
     folders = {info.name: info.path for info in own_models()}
     if name not in folders:
@@ -431,8 +432,8 @@ def models_export(name: Positional[str], file: Positional[Path]) -> None:
         name: of the model, bundled or your own.
         file: to write, NAME.safetensors for instance; one that is there is not overwritten.
     """
-    from sslviz import npz
-    from sslviz.exchange import pack
+    from sslviz.data import npz
+    from sslviz.store.bundle import pack
 
     if file.exists():
         raise UserError(f"{file} is there already; choose another file.")
@@ -448,7 +449,7 @@ def models_import(file: Positional[Path], *, name: str | None = None) -> None:
         file: the file.
         name: of the model; by default the one in its card, with a number behind it where that is taken.
     """
-    from sslviz.exchange import unpack
+    from sslviz.store.bundle import unpack
 
     path = unpack(file, name=name)
     print(f"{path.name}: {path}; what its card says of results is the file's claim, `sslviz probe` is yours.")
@@ -460,7 +461,7 @@ def models_delete(name: Positional[str]) -> None:
     Args:
         name: of the model.
     """
-    from sslviz.exchange import delete
+    from sslviz.store.bundle import delete
 
     delete(name)
     print(f"{name} is deleted.")
@@ -473,9 +474,9 @@ def models_build(names: Positional[tuple[str, ...]] = (), *, out: Path | None = 
         names: which of them (default all).
         out: the folder that gets a folder a model; by default where the bundled models lie.
     """
-    from sslviz.data import assets_dir
-    from sslviz.recipes import RECIPES, finish, recipe
-    from sslviz.train import STATE, fit
+    from sslviz.bundled.recipes import RECIPES, finish, recipe
+    from sslviz.paths import assets_dir
+    from sslviz.training.loop import STATE, fit
 
     for name in names or RECIPES:
         folder = (out or assets_dir() / "models") / name
@@ -491,9 +492,9 @@ def models_finish(folder: Positional[Path], corpus: Positional[Path]) -> None:
 
     Args:
         folder: of the model, as `sslviz train mlm` has left it.
-        corpus: folder that `python -m sslviz.corpus` has written, which the model learnt from.
+        corpus: folder that `python -m sslviz.bundled.corpus` has written, which the model learnt from.
     """
-    from sslviz.recipes import finish_language
+    from sslviz.bundled.recipes import finish_language
 
     print(json_.dumps(finish_language(folder, corpus)["results"]))
 
@@ -504,7 +505,8 @@ def data_list(*, json: bool = False) -> None:
     Args:
         json: print one JSON object.
     """
-    from sslviz.data import DATASETS, data_dir, describe
+    from sslviz.data.images import DATASETS, describe
+    from sslviz.paths import data_dir
 
     rows = []
     for name in DATASETS:
@@ -531,7 +533,7 @@ def data_fetch(name: Positional[str]) -> None:
     """
     from rich.progress import Progress
 
-    from sslviz.data import fetch
+    from sslviz.data.images import fetch
 
     with Progress() as bar:
         task = bar.add_task(f"fetching {name}", total=None)
@@ -546,8 +548,8 @@ def data_bundle(source: Path | None = None, *, out: Path | None = None) -> None:
         source: folder with the full copies (default the data folder).
         out: folder to write (default assets/data).
     """
-    from sslviz.bundle import bundle
-    from sslviz.data import assets_dir, data_dir
+    from sslviz.bundled.subsets import bundle
+    from sslviz.paths import assets_dir, data_dir
 
     for path in bundle(source or data_dir(), out or assets_dir() / "data", progress=lambda name: print(name)):
         print(path)
@@ -562,7 +564,7 @@ def app(*, port: int = 8501, headless: bool = False) -> None:
     """
     import subprocess
 
-    script = Path(__file__).resolve().parent.parent / "app.py"
+    script = ROOT / "app.py"
     if not script.is_file():
         raise UserError(f"{script} is not there; install sslviz from its checkout with `pip install -e .`.")
     command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
@@ -604,7 +606,7 @@ def _answer(result: dict[str, Any], json: bool, show: Callable[[], None]) -> Non
 
 
 def _model(name: str) -> Any:
-    from sslviz.checkpoint import load
+    from sslviz.store.checkpoint import load
 
     return load(name)
 
@@ -613,9 +615,9 @@ def _topics(
     name: str, *, probe: Any, baselines: bool, seed: int, json: bool
 ) -> tuple[tuple[Any, Any], dict[str, float]]:
     """The labelled sentences, and accuracies by name: of a language model ("random-" and its name: its twin) first."""
-    from sslviz import topics
-    from sslviz.checkpoint import RANDOM
-    from sslviz.models import language
+    from sslviz.bundled import topics
+    from sslviz.language import model as language
+    from sslviz.store.checkpoint import RANDOM
 
     twin, known = name.startswith(RANDOM), name.removeprefix(RANDOM)
     model = language.load(known, progress=None if json else _fetching(known))
@@ -632,14 +634,14 @@ def _topics(
 
 
 def _images(dataset: str) -> tuple[Any, Any]:
-    from sslviz.data import load_images
+    from sslviz.data.images import load_images
 
     return load_images(dataset, "train"), load_images(dataset, "test")
 
 
 def _embed(checkpoint: str, dataset: str, split: str) -> tuple[Any, Any]:
-    from sslviz.data import load_images
-    from sslviz.embed import encode
+    from sslviz.data.images import load_images
+    from sslviz.evaluation.embedding import encode
 
     model, images = _model(checkpoint), load_images(dataset, split)
     _fits(model, images, checkpoint)
@@ -658,8 +660,8 @@ def _fits(model: Any, images: Any, name: str) -> None:
 
 
 def _baselines(checkpoint: str, images: Any, seed: int) -> dict[str, Any]:
-    from sslviz.baselines import fit_baselines
-    from sslviz.checkpoint import RANDOM, load
+    from sslviz.evaluation.baselines import fit_baselines
+    from sslviz.store.checkpoint import RANDOM, load
 
     twin = {} if checkpoint.startswith(RANDOM) else {"random": load(f"{RANDOM}{checkpoint}", seed=seed)}
     return twin | fit_baselines(images.x, seed=seed)

@@ -1,9 +1,9 @@
 """Image data sets: names, splits, uint8 tensors, and where they come from.
 
 A data set is known by its name ("mnist", "fashion_mnist", "cifar10") or, where the images are a person's own, by the
-path of an `.npz` file (see `sslviz.npz`) or of a folder with one subfolder a class (see `sslviz.folder`). A name is
-looked up as `<name>.npz` in the data folder, where full copies live, then among the bundled sets. Nothing is left out
-without `source` saying so.
+path of an `.npz` file (see `sslviz.data.npz`) or of a folder with one subfolder a class (see
+`sslviz.data.imagefolder`). A name is looked up as `<name>.npz` in the data folder, where full copies live, then among
+the bundled sets. Nothing is left out without `source` saying so.
 
 torch is imported when images are loaded, not before: the app's first page only describes them.
 """
@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import platformdirs
 
-from sslviz import download, folder, npz
-from sslviz.atomic import writing
+from sslviz.data import download, imagefolder, npz
 from sslviz.errors import UserError
+from sslviz.files import writing
+from sslviz.paths import assets_dir, data_dir
 
 if TYPE_CHECKING:
     import torch
@@ -168,23 +168,6 @@ class Description:
     path: Path
 
 
-def data_dir() -> Path:
-    """Folder of full copies: `SSLVIZ_DATA`, else the platform's folder for user data. It need not exist."""
-    return Path(os.path.expanduser(os.environ.get("SSLVIZ_DATA") or platformdirs.user_data_dir("sslviz")))
-
-
-def models_dir() -> Path:
-    """Where a person's own models are kept: `SSLVIZ_MODELS`, else `models` in the data folder."""
-    return Path(os.environ.get("SSLVIZ_MODELS") or data_dir() / "models")
-
-
-def assets_dir() -> Path:
-    """Folder of what comes with sslviz: `SSLVIZ_ASSETS`, else `assets` beside the package."""
-    return Path(
-        os.path.expanduser(os.environ.get("SSLVIZ_ASSETS") or Path(__file__).resolve().parent.parent / "assets")
-    )
-
-
 def load_images(name: str | os.PathLike, split: str, *, bundled: bool = False) -> ImageSet:
     """Load one split of a data set.
 
@@ -200,8 +183,8 @@ def load_images(name: str | os.PathLike, split: str, *, bundled: bool = False) -
         raise UserError(f"There is no split {split!r}: use train or test.")
     name, kind, path = _find(name, bundled=bundled)
     if kind == "own" and path.is_dir():
-        layout = folder.read_listing(path)
-        x, y = folder.read_images(layout, split)
+        layout = imagefolder.read_listing(path)
+        x, y = imagefolder.read_images(layout, split)
     else:
         layout = _read_layout(name, kind, path)
         keys = (f"x_{split}", f"y_{split}")[: 2 if layout.class_names else 1]
@@ -228,7 +211,7 @@ def describe(name: str | os.PathLike, *, bundled: bool = False) -> Description:
     """
     name, kind, path = _find(name, bundled=bundled)
     is_folder = kind == "own" and path.is_dir()
-    layout = folder.read_listing(path) if is_folder else _read_layout(name, kind, path)
+    layout = imagefolder.read_listing(path) if is_folder else _read_layout(name, kind, path)
     return Description(
         name=name,
         title=DATASETS[name].title if name in DATASETS else path.resolve().stem,
@@ -283,12 +266,12 @@ def _remedy(name: str, kind: str) -> str:
     }[kind]
 
 
-def _source(name: str, kind: str, path: Path, layout: npz.Layout | folder.Listing, splits: Sequence[str]) -> str:
+def _source(name: str, kind: str, path: Path, layout: npz.Layout | imagefolder.Listing, splits: Sequence[str]) -> str:
     """Say where images come from, and how many of the official ones they are."""
     counts = {split: layout.counts[split] for split in splits}
     if kind == "own":
         images = " and ".join(f"{n:,} {split}" for split, n in counts.items()) + " images"
-        if isinstance(layout, folder.Listing):
+        if isinstance(layout, imagefolder.Listing):
             return f"own folder {path.resolve().name}: {images}; {layout.rule}"
         return f"own file {path.name}: {images}"
     official = {"train": DATASETS[name].n_train, "test": DATASETS[name].n_test}

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sslviz.atomic import ELSEWHERE, atomic, writing
 from sslviz.errors import UserError
+from sslviz.files import ELSEWHERE, atomic, writing
 
 SPLITS = ("train", "test")
 MAX_BYTES = 1 << 30  # of one split's pixels, in memory

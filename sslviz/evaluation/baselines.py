@@ -1,7 +1,7 @@
 """What no learning, or nearly none, achieves: encoders to beat, in the same form as the trained ones.
 
 Each is an nn.Module with `fit(x) -> self` and `encode(x) -> h`; what `fit` finds lies in buffers. The random encoder,
-the fourth of the kind, is an untrained twin of a trained model (see `sslviz.checkpoint`).
+the fourth of the kind, is an untrained twin of a trained model (see `sslviz.store.checkpoint`).
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from sslviz.data import ImageSet
-from sslviz.embed import encode
+from sslviz.data.images import ImageSet
 from sslviz.errors import UserError
-from sslviz.probe import KNNProbe, LinearProbe
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.probes import KNNProbe, LinearProbe
 
 
 def evaluate(
@@ -23,7 +23,7 @@ def evaluate(
     """Fits a probe on each encoder's h of the training images and scores it on the test images.
 
     Args:
-        encoders: name -> anything that `sslviz.embed.encode` takes.
+        encoders: name -> anything that `sslviz.evaluation.embedding.encode` takes.
         train: labelled images for fitting.
         test: labelled images for the score.
         probe: "linear" (`LinearProbe`) or "knn" (`KNNProbe`).

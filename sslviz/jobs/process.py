@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sslviz import checkpoint
 from sslviz.errors import UserError
-from sslviz.orders import Order
+from sslviz.jobs.request import Order
+from sslviz.paths import ROOT
+from sslviz.store import checkpoint
 
 log = logging.getLogger("sslviz.app")
 
-ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-u", "-m", "sslviz")
 RECORD, STATE, PICTURES = "run.json", "state.pt", "live"  # in a run's folder: what is known, what it resumes from
 POINTS, LOOKS = 600, 200  # kept of the loss curve and of the evaluations; curves are thinned, not cut

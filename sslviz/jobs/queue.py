@@ -16,9 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sslviz import checkpoint, runs
 from sslviz.errors import UserError
-from sslviz.orders import Order
+from sslviz.jobs import process
+from sslviz.jobs.request import Order
+from sslviz.paths import models_dir
+from sslviz.store import checkpoint
 
 log = logging.getLogger("sslviz.app")
 
@@ -77,10 +79,10 @@ class Trainer:
     Whoever has a run's id, which can't be guessed, may watch it and command it; nothing else tells of it.
     """
 
-    def __init__(self, limits: Limits = Limits(), command: tuple[str, ...] = runs.COMMAND) -> None:
+    def __init__(self, limits: Limits = Limits(), command: tuple[str, ...] = process.COMMAND) -> None:
         self.limits, self._command = limits, command
         self._lock = threading.RLock()
-        self._runs: OrderedDict[str, runs.Run] = OrderedDict()  # by id, in the order of the queue
+        self._runs: OrderedDict[str, process.Run] = OrderedDict()  # by id, in the order of the queue
         self._owners: dict[str, str] = {}  # id of a run that waits or works -> owner
         self._viewers: dict[str, set[str]] = {}
         self._alone: dict[str, float] = {}  # id -> since when nobody looks
@@ -97,7 +99,9 @@ class Trainer:
             self._check(owner, order.minutes)
             folder = self._folder(order)
             identity = secrets.token_urlsafe(16)
-            run = runs.Run(replace(order, name=folder.name), folder, key=runs.key_of(identity), command=self._command)
+            run = process.Run(
+                replace(order, name=folder.name), folder, key=process.key_of(identity), command=self._command
+            )
             self._prune()
             self._enter(identity, run, owner)
             return identity
@@ -115,20 +119,20 @@ class Trainer:
             if before.live:
                 return
             self._check(owner, before.order.minutes)
-            run = runs.Run(before.order, before.folder, key=runs.key_of(identity), command=self._command)
+            run = process.Run(before.order, before.folder, key=process.key_of(identity), command=self._command)
             run.snapshot = replace(before, state="waiting", error="", stopping=False)
             self._runs.pop(identity, None)
             self._enter(identity, run, owner)
 
-    def snapshot(self, identity: str) -> runs.Snapshot | None:
+    def snapshot(self, identity: str) -> process.Snapshot | None:
         """What is known of a run, from before a restart of the server too; None where there is no such run."""
         with self._lock:
             if identity not in self._runs:
-                key = runs.key_of(identity)
-                found = next((run for run in map(runs.read, _folders()) if run and run[0] == key), None)
+                key = process.key_of(identity)
+                found = next((run for run in map(process.read, _folders()) if run and run[0] == key), None)
                 if found is None:
                     return None
-                old = runs.Run(found[1].order, found[1].folder, key=key, command=self._command)
+                old = process.Run(found[1].order, found[1].folder, key=key, command=self._command)
                 old.snapshot = found[1]
                 self._remember(identity, old)
             snapshot = self._runs[identity].snapshot
@@ -214,9 +218,9 @@ class Trainer:
             raise UserError(f"There is a model or a run named {order.name} already: choose another name.")
         stem = f"{order.method}-{Path(order.dataset).stem.lower().replace('_', '-')}"[:48]
         free = (name for i in range(1, 10_000) if (name := f"{stem}-{i}") not in taken)
-        return checkpoint.models_dir() / (order.name or next(free))
+        return models_dir() / (order.name or next(free))
 
-    def _enter(self, identity: str, run: runs.Run, owner: str) -> None:
+    def _enter(self, identity: str, run: process.Run, owner: str) -> None:
         self._remember(identity, run)
         self._owners[identity] = owner
         self._alone[identity] = time.monotonic()
@@ -226,7 +230,7 @@ class Trainer:
             self._watchdog = threading.Thread(target=self._watch, daemon=True, name="sslviz-watchdog")
             self._watchdog.start()
 
-    def _remember(self, identity: str, run: runs.Run) -> None:
+    def _remember(self, identity: str, run: process.Run) -> None:
         self._runs[identity] = run
         ended = [other for other in self._runs if other not in self._owners and other != identity]
         for other in ended[: max(0, len(ended) - self.limits.kept)]:
@@ -240,7 +244,7 @@ class Trainer:
                 working, run.began = working + 1, time.monotonic()
                 threading.Thread(target=self._work, args=(identity, run), daemon=True, name="sslviz-run").start()
 
-    def _work(self, identity: str, run: runs.Run) -> None:
+    def _work(self, identity: str, run: process.Run) -> None:
         try:
             end = run.work()
         except Exception:
@@ -263,7 +267,7 @@ class Trainer:
         unfinished = [
             path for path in _folders() if path.name not in busy and not (path / checkpoint.WEIGHTS).is_file()
         ]
-        unfinished.sort(key=lambda path: (path / runs.RECORD).stat().st_mtime)
+        unfinished.sort(key=lambda path: (path / process.RECORD).stat().st_mtime)
         for path in unfinished[: max(0, len(unfinished) + 1 - self.limits.unfinished)]:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -278,7 +282,7 @@ class Trainer:
                 for identity in list(self._owners):
                     self._judge(identity, self._runs[identity], time.monotonic())
 
-    def _judge(self, identity: str, run: runs.Run, now: float) -> None:
+    def _judge(self, identity: str, run: process.Run, now: float) -> None:
         limits, snapshot = self.limits, run.snapshot
         if snapshot.state == "paused":
             self._idle.setdefault(identity, now)
@@ -300,5 +304,5 @@ class Trainer:
 
 def _folders() -> list[Path]:
     """Folders that hold, or held, a run."""
-    folder = checkpoint.models_dir()
-    return [path.parent for path in sorted(folder.glob(f"*/{runs.RECORD}"))] if folder.is_dir() else []
+    folder = models_dir()
+    return [path.parent for path in sorted(folder.glob(f"*/{process.RECORD}"))] if folder.is_dir() else []

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sslviz import data, npz
-from sslviz.checkpoint import NAME, RANDOM
+from sslviz.data import images, npz
 from sslviz.errors import UserError
+from sslviz.paths import data_dir
+from sslviz.store.checkpoint import NAME, RANDOM
 
 METHODS = {"vae": "VAE", "simclr": "SimCLR", "moco": "MoCo"}
 OWN = "own"  # folder of people's own images in the data folder
@@ -168,7 +169,7 @@ def make_order(
         raise UserError(f"A budget of {minutes:g} minutes is out of bounds: choose up to {most_minutes:g}.")
     if name and (not NAME.fullmatch(name) or name.startswith(RANDOM)):
         raise UserError(f"“{name[:80]}” can't be a model's name: use up to 64 of a-z, 0-9, dot, dash and underscore.")
-    about = data.describe(dataset)
+    about = images.describe(dataset)
     options = list(ENCODERS[encoder].options)
     if method == "vae" and encoder == "conv":
         if any(side % 4 for side in about.shape[1:]):
@@ -198,11 +199,11 @@ def keep_images(name: str, content: bytes) -> Path:
         content: the file.
 
     Raises:
-        UserError: too large, no space left for own images, or not a file of images (`sslviz.npz` says what is).
+        UserError: too large, no space left for own images, or not a file of images (`sslviz.data.npz` says what is).
     """
     if len(content) > OWN_BYTES:
         raise UserError(f"The file has {len(content) / 1e6:.0f} MB: make it smaller than {OWN_BYTES / 1e6:.0f}.")
-    folder = data.data_dir() / OWN
+    folder = data_dir() / OWN
     stem = re.sub(r"[^a-z0-9]+", "-", Path(name).stem.lower()).strip("-")[:24] or "images"
     path = folder / f"{stem}-{hashlib.sha256(content).hexdigest()[:8]}.npz"
     if path.exists():
@@ -211,7 +212,7 @@ def keep_images(name: str, content: bytes) -> Path:
         raise UserError(f"Own images fill the {OWN_TOTAL / 1e6:.0f} MB that are set apart for them: delete some first.")
     npz.write_bytes(path, content)
     try:
-        data.describe(path)
+        images.describe(path)
     except UserError:
         path.unlink(missing_ok=True)
         raise

@@ -1,7 +1,7 @@
 """Where a language model's folder is: bundled, own, a folder, in the Hub's cache, or fetched from the Hub.
 
-What is here is used without a look at the network. A download runs in a process of its own (`python -m sslviz.hub`), so
-that it can be stopped at any moment and a server that falls silent holds nobody up.
+What is here is used without a look at the network. A download runs in a process of its own (`python -m
+sslviz.language.hub`), so that it can be stopped at any moment and a server that falls silent holds nobody up.
 """
 
 import json
@@ -19,8 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sslviz.data import assets_dir, models_dir
 from sslviz.errors import UserError
+from sslviz.paths import ROOT, assets_dir, models_dir
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")  # of a model on the Hub
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
@@ -208,7 +208,7 @@ class _Child:
         self._lines: queue.Queue[str] = queue.Queue()
 
     def __enter__(self) -> "_Child":
-        root = str(Path(__file__).resolve().parent.parent)
+        root = str(ROOT)
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
             "HF_HUB_CACHE": str(cache_dir()), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -216,7 +216,7 @@ class _Child:
             "HF_HUB_ETAG_TIMEOUT": str(max(1, round(self.wait))),
         }  # fmt: skip
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sslviz.hub", self.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "sslviz.language.hub", self.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True, encoding="utf-8", env=environment,
         )  # fmt: skip
         threading.Thread(target=self._read, daemon=True).start()

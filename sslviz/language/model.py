@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sslviz import hub
 from sslviz.errors import UserError
-from sslviz.text import IGNORED, mask_words, tokenise
+from sslviz.language import hub
+from sslviz.language.text import IGNORED, mask_words, tokenise
 
 if not torch.cuda.is_available():
     # transformers loads torch's compiler, and that Triton where it is installed: 80 MB for code that runs on GPUs only

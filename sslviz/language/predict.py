@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from sslviz.errors import UserError
-from sslviz.losses import masked_cross_entropy
-from sslviz.models.language import MAX_PIECES, CausalLM, MaskedLM, NextSentence, limit
-from sslviz.sentence import MaskedText, Piece, cut, mask_text, pieces, put, readable, word_spans
-from sslviz.text import IGNORED, mask_words
+from sslviz.language.model import MAX_PIECES, CausalLM, MaskedLM, NextSentence, limit
+from sslviz.language.sentence import MaskedText, Piece, cut, mask_text, pieces, put, readable, word_spans
+from sslviz.language.text import IGNORED, mask_words
+from sslviz.methods.losses import masked_cross_entropy
 
 __all__ = [
     "PLL", "Mask", "MaskedLoss", "MaskedText", "Piece", "Prediction", "Score", "Step", "adapt", "attention", "cut",

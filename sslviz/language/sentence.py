@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sslviz.errors import UserError
-from sslviz.models.language import MaskedLM, limit
+from sslviz.language.model import MaskedLM, limit
 
 _MARK = re.compile(r"\[MASK\]|<mask>", re.IGNORECASE)
 _WORD = re.compile(r"Mm*|c|(?:[wd]|(?<=[wd])'(?=[wd])|(?<=d)\.(?=d))+")  # over the classes of characters

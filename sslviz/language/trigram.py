@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sslviz import npz
+from sslviz.data import npz
 from sslviz.errors import UserError
 
 DISCOUNT = 0.75  # taken from every count, and given to the shorter context

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslviz.models.encoders import Encoder, EncoderConfig, Projector
+from sslviz.methods.encoders import Encoder, EncoderConfig, Projector
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from sslviz.models.encoders import Encoder, EncoderConfig, Projector
+from sslviz.methods.encoders import Encoder, EncoderConfig, Projector
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sslviz import checkpoint
-from sslviz.atomic import atomic, writing
-from sslviz.card import read_card
-from sslviz.checkpoint import CARD, CONFIG, WEIGHTS, ModelInfo
-from sslviz.data import DATASETS, assets_dir, models_dir
+from sslviz.data.images import DATASETS
 from sslviz.errors import UserError
-from sslviz.header import Damaged, Header, copy_tensors, parse, read_header
+from sslviz.files import atomic, writing
+from sslviz.paths import assets_dir, models_dir
+from sslviz.store import checkpoint
+from sslviz.store.card import read_card
+from sslviz.store.checkpoint import CARD, CONFIG, WEIGHTS, ModelInfo
+from sslviz.store.header import Damaged, Header, copy_tensors, parse, read_header
 
 FORMAT = "sslviz-model-1"
 MAX_JSON = {"config": 8 << 10, "card": 64 << 10}  # characters
@@ -277,7 +278,7 @@ def _try_out(folder: Path) -> None:
     """Show the model a few random images: numbers that are finite one by one may still explode together."""
     import torch
 
-    from sslviz.embed import encode
+    from sslviz.evaluation.embedding import encode
 
     try:
         model = checkpoint.load(folder)

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from sslviz.header import Damaged
+from sslviz.store.header import Damaged
 
 MAX_TEXT = 2000  # characters
 MAX_ENTRIES = 40  # of a table in a card

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sslviz.atomic import atomic, writing
-from sslviz.data import assets_dir, models_dir
 from sslviz.errors import UserError
+from sslviz.files import atomic, writing
+from sslviz.paths import assets_dir, models_dir
 
 if TYPE_CHECKING:
     import torch
@@ -177,9 +177,9 @@ def build(method: str, config: object, *, seed: int) -> "nn.Module":
 
 
 def _model_types() -> dict[str, tuple[type, type]]:
-    from sslviz.models.moco import MoCo, MoCoConfig
-    from sslviz.models.simclr import SimCLR, SimCLRConfig
-    from sslviz.models.vae import VAE, VAEConfig
+    from sslviz.methods.moco import MoCo, MoCoConfig
+    from sslviz.methods.simclr import SimCLR, SimCLRConfig
+    from sslviz.methods.vae import VAE, VAEConfig
 
     return {"vae": (VAE, VAEConfig), "simclr": (SimCLR, SimCLRConfig), "moco": (MoCo, MoCoConfig)}
 
@@ -316,7 +316,7 @@ def save(model: "nn.Module", folder: Path, *, card: dict[str, Any], dtype: "torc
     card = {"name": folder.name, "method": model.method} | card
     with writing(folder):
         if model.method == "mlm":
-            from sslviz.models import language
+            from sslviz.language import model as language
 
             language.save(model, folder)
         else:
@@ -341,7 +341,7 @@ def save_history(model: "nn.Module", folder: Path, *, step: int) -> None:
 
 def save_embeddings(folder: Path, h: np.ndarray, **arrays: np.ndarray) -> None:
     """Write h (N, D_h), rounded to 256 levels a dimension, and other arrays of the bundled test images."""
-    from sslviz import npz
+    from sslviz.data import npz
 
     low, high = h.min(0), h.max(0)
     step = np.maximum(high - low, 1e-12) / 255

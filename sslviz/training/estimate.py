@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from sslviz import train
-from sslviz.checkpoint import build
 from sslviz.errors import UserError
-from sslviz.train import STEPS, ImageBatches, TrainConfig, generator_for
+from sslviz.store.checkpoint import build
+from sslviz.training import loop
+from sslviz.training.loop import STEPS, ImageBatches, TrainConfig, generator_for
 
 WARM, MEASURED = 2, 2.0  # steps before the clock starts; seconds that are then measured
 WORKSPACE = 1.5  # of the activations: what convolutions and the optimiser need besides
@@ -54,7 +54,7 @@ def plan(config: TrainConfig) -> tuple[TrainConfig, Forecast]:
     Raises:
         UserError: the run does not fit into memory, or `fit` would refuse it.
     """
-    train._check(config)
+    loop._check(config)
     if config.threads:
         torch.set_num_threads(config.threads)
     data = ImageBatches(config)
@@ -64,7 +64,7 @@ def plan(config: TrainConfig) -> tuple[TrainConfig, Forecast]:
             f"This run needs some {needed / MB:,.0f} MiB of memory and {free / MB:,.0f} are free: lower the batch size "
             f"(now {config.batch_size:,}) or choose a smaller encoder."
         )
-    run = train._prepare(config, data)
+    run = loop._prepare(config, data)
     for group in run.optimizer.param_groups:
         group["lr"] = 0.0  # costs the same, and a rate that is too high shows itself in the run
     data = data.to(run.fabric.device)
@@ -119,7 +119,7 @@ def memory(config: TrainConfig) -> float:
 def _side(config: TrainConfig) -> tuple[int, int]:
     if config.views.size:
         return config.views.size, config.views.size
-    h, w = train.describe(config.dataset).shape[1:]
+    h, w = loop.describe(config.dataset).shape[1:]
     return h, w
 
 

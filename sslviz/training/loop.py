@@ -31,20 +31,22 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tyro.conf import Suppress
 
-from sslviz import checkpoint, live
-from sslviz.augment import ViewPolicy, policy_for, two_views
-from sslviz.data import ALIASES, DATASETS, ImageSet, describe, load_images
-from sslviz.embed import encode
+from sslviz.data.images import ALIASES, DATASETS, ImageSet, describe, load_images
 from sslviz.errors import UserError
-from sslviz.losses import elbo, info_nce, masked_cross_entropy, nt_xent
-from sslviz.models import language
-from sslviz.models.encoders import EncoderConfig
-from sslviz.models.language import MaskedLMConfig
-from sslviz.models.moco import MoCoConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.models.vae import VAEConfig
-from sslviz.probe import KNNProbe
-from sslviz.text import IGNORED, bucketed, mask_words, read_sentences, tokenise
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.probes import KNNProbe
+from sslviz.language import model as language
+from sslviz.language.model import MaskedLMConfig
+from sslviz.language.text import IGNORED, bucketed, mask_words, read_sentences, tokenise
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.methods.losses import elbo, info_nce, masked_cross_entropy, nt_xent
+from sslviz.methods.moco import MoCoConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.vae import VAEConfig
+from sslviz.methods.views import ViewPolicy, policy_for, two_views
+from sslviz.paths import ROOT, models_dir
+from sslviz.store import checkpoint
+from sslviz.training import snapshots
 
 STATE = "state.pt"  # resumable state beside a model's files while it trains
 WARMUP = 0.05  # share of the budget in which the learning rate rises
@@ -447,10 +449,10 @@ def fit(config: TrainConfig) -> Generator[Event, str | None, None]:
             yield event("saved", path=str(folder / STATE))
         seen, path = data.monitor(model), None
         if config.live:
-            pictures = live.look(model, data.test, policy=config.views, seed=config.seed)
+            pictures = snapshots.look(model, data.test, policy=config.views, seed=config.seed)
             if config.method == "moco":
-                pictures |= live.look_at_queue(model, step_views, step=step, batch_size=config.batch_size)
-            path = str(live.write(folder, f"step-{step:06d}", pictures))
+                pictures |= snapshots.look_at_queue(model, step_views, step=step, batch_size=config.batch_size)
+            path = str(snapshots.write(folder, f"step-{step:06d}", pictures))
         return (yield event("monitor", monitor=seen, path=path))
 
     info = {"name": config.name or folder.name, "method": config.method, "dataset": data.name, "source": data.source}
@@ -491,8 +493,8 @@ def fit(config: TrainConfig) -> Generator[Event, str | None, None]:
                 path = None
                 if asked and config.method != "mlm":
                     pair = None if config.method == "vae" else step_views(step - 1)
-                    path = str(live.write(folder, "step", live.look_at_step(model, batch, pair)))
-                norms = live.gradient_norms(model)
+                    path = str(snapshots.write(folder, "step", snapshots.look_at_step(model, batch, pair)))
+                norms = snapshots.gradient_norms(model)
                 rates = {"lr": lr, "images_per_second": round(rate, 1)}
                 wish = yield event("step", losses=losses, gradients=norms, path=path, **rates)
             if not fabric.is_global_zero:
@@ -602,12 +604,12 @@ def _folder(config: TrainConfig) -> Path:
     if config.out:
         folder = config.out
     elif config.name:
-        folder = checkpoint.models_dir() / checkpoint.check_name(config.name)
+        folder = models_dir() / checkpoint.check_name(config.name)
     else:
         stem = f"{config.method}-{Path(config.dataset).stem.lower().replace('_', '-')}"
-        taken = {path.name for path in checkpoint.models_dir().glob(f"{stem}*")} - ({stem} if config.resume else set())
+        taken = {path.name for path in models_dir().glob(f"{stem}*")} - ({stem} if config.resume else set())
         free = (stem if i == 1 else f"{stem}-{i}" for i in range(1, 10_000))
-        folder = checkpoint.models_dir() / next(name for name in free if name not in taken)
+        folder = models_dir() / next(name for name in free if name not in taken)
     if (folder / checkpoint.WEIGHTS).exists():
         raise UserError(f"{folder} already holds a finished model; choose another --name or --out.")
     if config.resume and not (folder / STATE).exists():
@@ -675,9 +677,8 @@ def _to_float(x: Tensor) -> Tensor:
 
 def describe_origin() -> dict[str, Any]:
     """Date, revision and versions for a model's card."""
-    root = Path(__file__).resolve().parent.parent
     try:
-        command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+        command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
         revision = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         revision = "unknown"

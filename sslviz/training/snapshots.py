@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslviz import npz
-from sslviz.augment import ViewPolicy, two_views
-from sslviz.data import ImageSet
-from sslviz.embed import encode
-from sslviz.reduce import fit_map
+from sslviz.data import npz
+from sslviz.data.images import ImageSet
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.maps import fit_map
+from sslviz.methods.views import ViewPolicy, two_views
 
 LIVE = "live"  # folder of these files beside a model's
 MAPPED, SHOWN, SAMPLES, PAIRS, AGES = 600, 10, 40, 16, 4

@@ -1,11 +1,12 @@
 """What pages share. Only `sslviz.ui` imports streamlit, and nothing of it imports torch until a model is asked for."""
 
 from sslviz.errors import UserError
+from sslviz.jobs.worker import Progress, Stopped, Worker
 from sslviz.ui.figures import foldouts, map_figure, picked_ids, show, theme
-from sslviz.ui.frame import PAGES, begin_page, escape, plain_errors, start
 from sslviz.ui.gallery import choose_image, gallery, thumbnails
-from sslviz.ui.plane import plane
-from sslviz.ui.scene import BASELINES, Scene, data_title, models, need_model, open_page
+from sslviz.ui.latent_plane import plane
+from sslviz.ui.page_shell import PAGES, begin_page, escape, plain_errors, start
+from sslviz.ui.selection import BASELINES, Scene, data_title, models, need_model, open_page
 from sslviz.ui.stored import (
     cached_costs,
     costs,
@@ -19,4 +20,3 @@ from sslviz.ui.stored import (
 )
 from sslviz.ui.tables import data_rows, model_rows
 from sslviz.ui.work import fit_map, fit_probe, owner, watch, worker
-from sslviz.worker import Progress, Stopped, Worker

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots
-from sslviz.ui.scene import Scene
+from sslviz.ui.selection import Scene
 from sslviz.ui.stored import Images, some_of_each, test_images
 
 _GALLERY = st.components.v2.component(

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots
-from sslviz.ui.scene import Scene
+from sslviz.ui.selection import Scene
 from sslviz.ui.stored import decode, load_model, posterior, test_images
 
 _PLANE = st.components.v2.component(

@@ -9,9 +9,11 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import checkpoint, data, plots
+from sslviz import plots
+from sslviz.data import images
 from sslviz.errors import UserError
-from sslviz.ui.frame import PAGES, begin_page, escape
+from sslviz.store import checkpoint
+from sslviz.ui.page_shell import PAGES, begin_page, escape
 
 METHODS = {"vae": "VAE", "simclr": "SimCLR", "moco": "MoCo"}
 BASELINES = {"pca": "PCA", "random": "random encoder"}  # others are called what they are
@@ -46,19 +48,19 @@ def models() -> list:
 
 def data_title(name: str) -> str:
     """The title of a data set for people."""
-    return data.DATASETS[name].title if name in data.DATASETS else Path(name).stem
+    return images.DATASETS[name].title if name in images.DATASETS else Path(name).stem
 
 
 def datasets() -> dict[str, str]:
     """Data sets by their names in the address: the known ones, and labelled own images that a model here has seen."""
-    own = {m.dataset for m in models() if m.dataset not in data.DATASETS and not m.card.get("imported")}
-    return {name: name for name in data.DATASETS} | {Path(path).stem: path for path in sorted(own) if _labelled(path)}
+    own = {m.dataset for m in models() if m.dataset not in images.DATASETS and not m.card.get("imported")}
+    return {name: name for name in images.DATASETS} | {Path(path).stem: path for path in sorted(own) if _labelled(path)}
 
 
 @st.cache_data(max_entries=32, ttl=60, show_spinner=False)
 def _labelled(path: str) -> bool:
     try:
-        return bool(data.describe(path).class_names)
+        return bool(images.describe(path).class_names)
     except UserError:
         return False
 
@@ -156,7 +158,7 @@ def _scene(methods: tuple[str, ...] | None) -> Scene:
 def _scene_facts(dataset: str, model: Any) -> None:
     """Say in the sidebar which images are in use, and what the model was trained on."""
     try:
-        st.caption(f"**Images here.** {escape(data.describe(dataset).source)}.")
+        st.caption(f"**Images here.** {escape(images.describe(dataset).source)}.")
     except UserError as error:
         st.caption(escape(str(error)))
     card = (model.card or {}) if model else {}

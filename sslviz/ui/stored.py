@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from sslviz import checkpoint, data, npz
+from sslviz.data import images as data
+from sslviz.data import npz
 from sslviz.errors import UserError
-from sslviz.ui.scene import Scene
+from sslviz.store import checkpoint
+from sslviz.ui.selection import Scene
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ def posterior(scene: Scene) -> Posterior:
 def _posterior(name: str, dataset: str, _model: Any) -> Posterior:
     import torch
 
-    from sslviz.losses import gaussian_kl
+    from sslviz.methods.losses import gaussian_kl
 
     with torch.inference_mode():
         parts = [_model.encode(tensor(batch)) for batch in np.array_split(test_images(dataset).x, 20)]
@@ -126,7 +128,7 @@ def costs(model: Any, images: np.ndarray) -> np.ndarray:
     """What each image costs a VAE at its posterior mean: (N, 2) reconstruction and KL, nats per image."""
     import torch
 
-    from sslviz.losses import gaussian_kl, reconstruction
+    from sslviz.methods.losses import gaussian_kl, reconstruction
 
     config = model.config
     with torch.inference_mode():
@@ -163,7 +165,7 @@ def neighbour_votes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _neighbour_votes(name: str, dataset: str, _kept: Stored) -> tuple[np.ndarray, np.ndarray]:
-    from sslviz.probe import KNNProbe
+    from sslviz.evaluation.probes import KNNProbe
 
     y = test_images(dataset).y
     order = np.random.default_rng(0).permutation(len(y))[:5000]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sslviz import data, plots
+from sslviz import plots
+from sslviz.data import images
 from sslviz.errors import UserError
-from sslviz.ui.scene import BASELINES, METHODS, data_title, models
+from sslviz.ui.selection import BASELINES, METHODS, data_title, models
 
 
 def model_rows() -> list[dict[str, str]]:
@@ -34,9 +35,9 @@ def model_rows() -> list[dict[str, str]]:
 def data_rows() -> list[dict[str, str]]:
     """One row a data set: counts and source of the images in use."""
     rows = []
-    for name, info in data.DATASETS.items():
+    for name, info in images.DATASETS.items():
         try:
-            about = data.describe(name)
+            about = images.describe(name)
         except UserError as error:
             rows.append({"Data set": info.title, "Training": "", "Test": "", "Source": str(error), "Licence": ""})
             continue

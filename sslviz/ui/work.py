@@ -10,17 +10,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from sslviz import checkpoint, data, plots
+from sslviz import plots
+from sslviz.data import images
 from sslviz.errors import UserError
-from sslviz.ui.frame import escape
-from sslviz.ui.scene import BASELINES, Scene
-from sslviz.worker import Progress, Worker
+from sslviz.jobs.worker import Progress, Worker
+from sslviz.paths import ROOT
+from sslviz.store import checkpoint
+from sslviz.ui.page_shell import escape
+from sslviz.ui.selection import BASELINES, Scene
 
 log = logging.getLogger("sslviz.app")
 
@@ -41,15 +43,15 @@ def fit_probe(
     Returns:
         `y_pred` (N,) of the bundled test images, `l2`, `fit_seconds`, `seconds` in all, `rivals` {name: accuracy}.
     """
-    from sslviz.baselines import fit_baselines
-    from sslviz.bundle import draw
-    from sslviz.embed import encode
-    from sslviz.evaluate import evaluate
-    from sslviz.probe import LinearProbe
+    from sslviz.bundled.subsets import draw
+    from sslviz.evaluation.baselines import fit_baselines
+    from sslviz.evaluation.embedding import encode
+    from sslviz.evaluation.probes import LinearProbe
+    from sslviz.evaluation.protocol import evaluate
 
     started, share = time.monotonic(), 0.3 if baselines else 1.0
     report("reading training images", 0.0)
-    train = data.load_images(scene.data, "train")
+    train = images.load_images(scene.data, "train")
     chosen = draw(train.y.numpy(), count, seed=seed)
     train = replace(train, x=train.x[chosen], y=train.y[chosen])
     stages = {"choose l2": "choosing the penalty", "fit": "fitting"}
@@ -71,7 +73,7 @@ def fit_probe(
         found["rivals"] = evaluate(
             rivals,
             train,
-            data.load_images(scene.data, "test", bundled=True),
+            images.load_images(scene.data, "test", bundled=True),
             seed=seed,
             callback=lambda e: report(
                 f"{BASELINES.get(e['encoder'], e['encoder'])}: {e['stage']}", share + (1 - share) * e["fraction"]
@@ -94,7 +96,7 @@ def fit_map(h: np.ndarray, settings: dict[str, Any], report: Callable[[str, floa
     expected = 20 + len(h) / 400  # seconds
     doing = f"{settings['method'].upper()} of {len(h):,} h, some {expected:.0f} s"
     code = (
-        "import json, sys; import numpy as np; from sslviz.reduce import fit_map; "
+        "import json, sys; import numpy as np; from sslviz.evaluation.maps import fit_map; "
         "m = fit_map(np.load(sys.argv[1]), **json.loads(sys.argv[2])); "
         "np.savez(sys.argv[3], xy=m.xy, trust=m.trustworthiness)"
     )
@@ -102,9 +104,7 @@ def fit_map(h: np.ndarray, settings: dict[str, Any], report: Callable[[str, floa
         np.save(f"{folder}/h.npy", h)
         command = [sys.executable, "-c", code, f"{folder}/h.npy", json.dumps(settings), f"{folder}/map.npz"]
         started = time.monotonic()
-        process = subprocess.Popen(
-            command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
             while process.poll() is None:
                 report(doing, 1 - np.exp(-2 * (time.monotonic() - started) / expected))

@@ -22,9 +22,9 @@ import torch
 import tyro
 from measure import CORES, bare, rate_of_fit, say, simclr
 
-from sslviz.data import load_images
-from sslviz.models.encoders import RESNET18
-from sslviz.train import precision_of
+from sslviz.data.images import load_images
+from sslviz.methods.encoders import RESNET18
+from sslviz.training.loop import precision_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,9 +83,9 @@ def main(
 
 def start_cold(minutes: tuple[float, ...], goal: float, cores: int) -> None:
     """Wall-clock time of the command from its start to its end, for the first budget whose model reaches the goal."""
-    from sslviz.checkpoint import load
-    from sslviz.embed import encode
-    from sslviz.probe import KNNProbe
+    from sslviz.evaluation.embedding import encode
+    from sslviz.evaluation.probes import KNNProbe
+    from sslviz.store.checkpoint import load
 
     train, test = load_images("mnist", "train"), load_images("mnist", "test")
     widths = [str(width) for width in simclr("mnist", cores=cores).model.encoder.widths]

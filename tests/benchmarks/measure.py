@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sslviz import checkpoint
-from sslviz.augment import two_views
-from sslviz.losses import nt_xent
-from sslviz.recipes import recipe
-from sslviz.train import TrainConfig, fit, precision_of
+from sslviz.bundled.recipes import recipe
+from sslviz.methods.losses import nt_xent
+from sslviz.methods.views import two_views
+from sslviz.store import checkpoint
+from sslviz.training.loop import TrainConfig, fit, precision_of
 
 
 def need(*packages: str) -> None:

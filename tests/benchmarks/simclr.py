@@ -17,9 +17,9 @@ import torch
 import tyro
 from measure import CORES, bare, forever, lightly_views, need, rate_of_fit, ratio, say, simclr
 
-from sslviz import checkpoint
-from sslviz.data import load_images
-from sslviz.train import precision_of
+from sslviz.data.images import load_images
+from sslviz.store import checkpoint
+from sslviz.training.loop import precision_of
 
 TARGETS = {"cifar10": 2.5, "mnist": 3.5}
 

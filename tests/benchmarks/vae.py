@@ -22,10 +22,10 @@ import tyro
 from measure import CORES, Pictures, ratio, say
 from torch import Tensor, nn
 
-from sslviz import checkpoint
-from sslviz.data import load_images
-from sslviz.recipes import recipe
-from sslviz.train import evaluate_vae, fit
+from sslviz.bundled.recipes import recipe
+from sslviz.data.images import load_images
+from sslviz.store import checkpoint
+from sslviz.training.loop import evaluate_vae, fit
 
 
 def main(

@@ -12,12 +12,12 @@ import torch
 import tyro
 from measure import CORES, forever, lightly_views, need, rate, ratio, say, simclr
 
-from sslviz import checkpoint
-from sslviz.augment import two_views
-from sslviz.data import load_images
-from sslviz.embed import encode
-from sslviz.losses import nt_xent
-from sslviz.probe import LinearProbe
+from sslviz.data.images import load_images
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.probes import LinearProbe
+from sslviz.methods.losses import nt_xent
+from sslviz.methods.views import two_views
+from sslviz.store import checkpoint
 
 
 def main(*, seconds: float = 20.0, cores: int = CORES, batch: int = 256, probe_steps: int = 0) -> None:

@@ -7,8 +7,7 @@ import pytest
 import tinytext
 from test_walk import WAIT, browser, page, serve, settle, until_shown, visit  # noqa: F401 (fixtures)
 
-from sslviz import fill
-from sslviz.models import language
+from sslviz.language import model, predict
 
 TEXT = "The children were playing in the garden."
 
@@ -50,7 +49,7 @@ def test_type_click_a_word_read_the_answer_click_a_candidate_open_a_head(page, a
     page.locator(".chips button[aria-pressed=true]", has_text="children").wait_for()
     page.locator(".groups button").first.wait_for()
     settle(page)
-    expected = [p.token for p in fill.fill(language.load(folder / "tiny-bert"), TEXT, words=[1])[0].predictions]
+    expected = [p.token for p in predict.fill(model.load(folder / "tiny-bert"), TEXT, words=[1])[0].predictions]
     assert answers(page)[:10] == expected
     assert "language_words=1" in page.url
 

@@ -11,8 +11,8 @@ import zlib
 
 import pytest
 
-from sslviz import corpus
-from sslviz.corpus import Source, build, clean, define, good, key, split, tidy
+from sslviz.bundled import corpus
+from sslviz.bundled.corpus import Source, build, clean, define, good, key, split, tidy
 from sslviz.errors import UserError
 
 SYNSETS = """  1 This line is part of the licence.
@@ -278,6 +278,6 @@ def test_a_record_that_is_no_json_names_its_package(packages, tmp_path):
 
 
 def test_the_command_line_says_what_is_missing(tmp_path):
-    command = [sys.executable, "-m", "sslviz.corpus", str(tmp_path), str(tmp_path / "out")]
+    command = [sys.executable, "-m", "sslviz.bundled.corpus", str(tmp_path), str(tmp_path / "out")]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1 and result.stderr.startswith("There is no wordnet-base in")

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from sslviz import checkpoint
-from sslviz.data import assets_dir, load_images
-from sslviz.embed import encode
+from sslviz.bundled.recipes import RECIPES, finish, recipe
+from sslviz.data.images import load_images
 from sslviz.errors import UserError
-from sslviz.probe import KNNProbe
-from sslviz.recipes import RECIPES, finish, recipe
-from sslviz.train import config_for, evaluate_vae, fit
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.probes import KNNProbe
+from sslviz.paths import assets_dir
+from sslviz.store import checkpoint
+from sslviz.training.loop import config_for, evaluate_vae, fit
 
 BUNDLED = [name for name in RECIPES if (assets_dir() / "models" / name).is_dir()]
 
@@ -75,7 +76,7 @@ def test_finishing_writes_all_that_the_app_reads(tmp_path, monkeypatch):
     """`finish` on a model of a few steps and a few hundred bundled images."""
     import dataclasses
 
-    from sslviz import recipes
+    from sslviz.bundled import recipes
 
     def few(name, split, *, bundled=False):
         images = load_images(name, split, bundled=bundled)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tinytext
 
-from sslviz import cli, trigram
-from sslviz.checkpoint import build, save
-from sslviz.models.encoders import EncoderConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.models.vae import VAEConfig
+from sslviz import cli
+from sslviz.language import trigram
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.vae import VAEConfig
+from sslviz.store.checkpoint import build, save
 
 
 @pytest.fixture(scope="module")

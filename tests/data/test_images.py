@@ -21,9 +21,11 @@ import pytest
 import torch
 from PIL import Image
 
-from sslviz import bundle, download, folder, npz
-from sslviz.data import DATASETS, assets_dir, data_dir, describe, fetch, load_images
+from sslviz.bundled import subsets
+from sslviz.data import download, imagefolder, npz
+from sslviz.data.images import DATASETS, describe, fetch, load_images
 from sslviz.errors import UserError
+from sslviz.paths import assets_dir, data_dir
 
 SIZES = {"mnist": (60_000, 10_000), "fashion_mnist": (10_000, 2_000), "cifar10": (10_000, 2_000)}
 
@@ -108,7 +110,7 @@ def test_source_counts_what_is_there_and_what_is_not():
 
 
 def test_describe_needs_no_torch_and_agrees_with_load_images():
-    code = "import sys; from sslviz.data import *; print([describe(name).n_train for name in DATASETS]); "
+    code = "import sys; from sslviz.data.images import *; print([describe(name).n_train for name in DATASETS]); "
     code += "assert not {'torch', 'torchvision', 'PIL.JpegImagePlugin'} & set(sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[60000, 10000, 10000]"
@@ -377,25 +379,25 @@ def test_picture_is_cut_turned_and_flattened(tmp_path):
     wide = np.zeros((40, 120, 3), np.uint8)
     wide[:, 40:80] = 200  # the central square
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    assert np.all(folder.read_picture(tmp_path / "wide.png", side=32, colour=True)[:, 4:-4] == 200)
+    assert np.all(imagefolder.read_picture(tmp_path / "wide.png", side=32, colour=True)[:, 4:-4] == 200)
     clear = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
     clear.save(tmp_path / "clear.png")
-    assert np.all(folder.read_picture(tmp_path / "clear.png", side=28, colour=False) == 255)
+    assert np.all(imagefolder.read_picture(tmp_path / "clear.png", side=28, colour=False) == 255)
     Image.fromarray(np.full((28, 28), 51 << 8, np.uint16)).save(tmp_path / "deep.png")
-    assert np.all(folder.read_picture(tmp_path / "deep.png", side=28, colour=False) == 51)
+    assert np.all(imagefolder.read_picture(tmp_path / "deep.png", side=28, colour=False) == 51)
     half = np.zeros((32, 32), np.uint8)
     half[:16] = 255
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     Image.fromarray(half).save(tmp_path / "turned.png", exif=exif)
-    assert np.array_equal(folder.read_picture(tmp_path / "turned.png", side=32, colour=False), half[::-1])
+    assert np.array_equal(imagefolder.read_picture(tmp_path / "turned.png", side=32, colour=False), half[::-1])
 
 
 def test_large_jpeg_is_close_to_its_full_decoding(tmp_path):
     y, x = np.mgrid[:1200, :1200] / 1200
     smooth = np.stack([x, y, (x + y) / 2], axis=-1) * 255
     Image.fromarray(smooth.astype(np.uint8)).save(tmp_path / "a.jpg", quality=95)
-    read = folder.read_picture(tmp_path / "a.jpg", side=32, colour=True).astype(int)
+    read = imagefolder.read_picture(tmp_path / "a.jpg", side=32, colour=True).astype(int)
     full = np.asarray(Image.open(tmp_path / "a.jpg").resize((32, 32), Image.Resampling.BICUBIC)).astype(int)
     assert abs(read - full).max() <= 2
 
@@ -417,9 +419,9 @@ def test_folder_refused(tmp_path, monkeypatch):
         message = "".join(refuse_any(tmp_path))
         assert str(broken) in message and "replace it or take it out" in message
     broken.unlink()
-    monkeypatch.setattr(folder, "MAX_PIXELS", 1_000)
+    monkeypatch.setattr(imagefolder, "MAX_PIXELS", 1_000)
     refuse(tmp_path, "pixels", "make it smaller")
-    monkeypatch.setattr(folder, "MAX_FILES", 3)
+    monkeypatch.setattr(imagefolder, "MAX_FILES", 3)
     refuse(tmp_path, "more than 3 files")
 
 
@@ -466,36 +468,36 @@ def test_write_refuses_objects(tmp_path):
 
 def test_draw_is_stratified_and_seeded():
     y = np.random.default_rng(1).integers(0, 10, 2_000)
-    kept = bundle.draw(y, 100, seed=0)
+    kept = subsets.draw(y, 100, seed=0)
     assert np.bincount(y[kept]).tolist() == [10] * 10 and np.all(np.diff(kept) > 0)
-    assert np.array_equal(kept, bundle.draw(y, 100, seed=0)) and not np.array_equal(kept, bundle.draw(y, 100, seed=1))
+    assert np.array_equal(kept, subsets.draw(y, 100, seed=0)) and not np.array_equal(kept, subsets.draw(y, 100, seed=1))
     with pytest.raises(ValueError, match="shared out"):
-        bundle.draw(y, 101, seed=0)
+        subsets.draw(y, 101, seed=0)
 
 
 def test_bundle_draws_each_split_from_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(bundle, "SUBSETS", {"cifar10": (200, 100)})
+    monkeypatch.setattr(subsets, "SUBSETS", {"cifar10": (200, 100)})
     info = dataclasses.replace(DATASETS["cifar10"], n_train=2_000, n_test=1_000)
-    monkeypatch.setattr(bundle, "DATASETS", {"cifar10": info})
+    monkeypatch.setattr(subsets, "DATASETS", {"cifar10": info})
     full = arrays(2_000, 1_000, side=32, channels=(3,))
     for split in ("train", "test"):
         n = len(full[f"x_{split}"])
         full[f"x_{split}"][:, 0, 0] = np.arange(n)[:, None] // 256 ** np.arange(3) % 256  # the index, in a pixel
     npz.write(tmp_path / "cifar10.npz", full)
-    first, second = (bundle.bundle(tmp_path, tmp_path / out)[0] for out in ("one", "two"))
+    first, second = (subsets.bundle(tmp_path, tmp_path / out)[0] for out in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
     with np.load(first) as kept:
         for split, n in (("train", 200), ("test", 100)):
             index = kept[f"x_{split}"][:, 0, 0].astype(int) @ 256 ** np.arange(3)
-            assert np.array_equal(index, bundle.draw(full[f"y_{split}"], n, seed=0))
+            assert np.array_equal(index, subsets.draw(full[f"y_{split}"], n, seed=0))
             assert (
                 np.array_equal(kept[f"x_{split}"], full[f"x_{split}"][index]) and kept[f"y_{split}"].dtype == np.uint8
             )
     assert json.loads(first.with_suffix(".json").read_text())["n_test"] == 100
     with pytest.raises(UserError, match="sslviz data fetch cifar10"):
-        bundle.bundle(tmp_path / "one" / "none", tmp_path)
+        subsets.bundle(tmp_path / "one" / "none", tmp_path)
     with pytest.raises(UserError, match="not a full copy"):
-        bundle.bundle(tmp_path / "one", tmp_path)
+        subsets.bundle(tmp_path / "one", tmp_path)
 
 
 def archive_of_mnist(made, monkeypatch):

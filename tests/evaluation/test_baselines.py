@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from sslviz.baselines import PCA, Pixels, WhitenedPatches, fit_baselines, zca
-from sslviz.data import load_images
-from sslviz.embed import encode
+from sslviz.data.images import load_images
 from sslviz.errors import UserError
-from sslviz.probe import LinearProbe
+from sslviz.evaluation.baselines import PCA, Pixels, WhitenedPatches, fit_baselines, zca
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.probes import LinearProbe
 
 
 @pytest.fixture(scope="module")

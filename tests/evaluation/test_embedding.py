@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from sslviz.embed import encode
 from sslviz.errors import UserError
+from sslviz.evaluation.embedding import encode
 
 
 class Net(nn.Module):

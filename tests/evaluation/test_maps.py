@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sslviz.errors import UserError
-from sslviz.reduce import fit_map, neighbours, trust
+from sslviz.evaluation.maps import fit_map, neighbours, trust
 
 
 @pytest.fixture(scope="module")

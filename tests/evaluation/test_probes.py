@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sslviz.data import load_images
+from sslviz.data.images import load_images
 from sslviz.errors import UserError
-from sslviz.probe import KNNProbe, LinearProbe, _curvature, _objective, _split, accuracy_interval
+from sslviz.evaluation.probes import KNNProbe, LinearProbe, _curvature, _objective, _split, accuracy_interval
 
 
 @pytest.fixture(scope="module")

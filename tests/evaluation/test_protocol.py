@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from sslviz.baselines import PCA, Pixels
-from sslviz.data import load_images
+from sslviz.data.images import load_images
 from sslviz.errors import UserError
-from sslviz.evaluate import evaluate
+from sslviz.evaluation.baselines import PCA, Pixels
+from sslviz.evaluation.protocol import evaluate
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import time
 import pytest
 from tinyimages import make_models
 
-from sslviz.control import Control
+from sslviz.jobs.control import Control
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ def test_the_end_of_the_stream_stops_the_run(monkeypatch):
 def test_a_busy_process_ends_soon_after_its_stream():
     code = """
 import sys, time
-from sslviz.control import Control
+from sslviz.jobs.control import Control
 control = Control(sys.stdin.fileno())
 print("ready", flush=True)
 time.sleep(600)

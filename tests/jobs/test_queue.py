@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from sslviz import checkpoint, runs
 from sslviz.errors import UserError
-from sslviz.jobs import Limits, Trainer
-from sslviz.orders import Order
+from sslviz.jobs import process
+from sslviz.jobs.queue import Limits, Trainer
+from sslviz.jobs.request import Order
+from sslviz.store import checkpoint
 
 SPEAKER = """
 import json, os, select, sys, time
@@ -286,9 +287,9 @@ def test_after_a_restart_a_run_is_found_by_its_id_alone(make):
     run.write()
     run.kill()
     until(lambda: state(before, identity) == "failed")
-    content = json.loads((run.snapshot.folder / runs.RECORD).read_text())
+    content = json.loads((run.snapshot.folder / process.RECORD).read_text())
     assert identity not in json.dumps(content)  # who reads the disk doesn't get hold of the run
-    (run.snapshot.folder / runs.RECORD).write_text(json.dumps(content | {"state": "running"}))
+    (run.snapshot.folder / process.RECORD).write_text(json.dumps(content | {"state": "running"}))
     after = make()
     assert after.snapshot("guess") is None and after.of("ann") is None
     found = after.snapshot(identity)
@@ -318,12 +319,12 @@ def test_nothing_grows_without_a_bound(make, models):
     assert len(trainer._runs) <= 4
     assert not (trainer._owners or trainer._viewers or trainer._alone or trainer._idle)
     assert len(list(models.iterdir())) <= 4
-    run = runs.Run(order(), models / "x", key="k")
+    run = process.Run(order(), models / "x", key="k")
     for step in range(1, 20_000):
         moment = {"event": "step", "step": step, "epoch": step / 10, "progress": 0.1, "seconds": 1.0}
         run._hear(moment | {"losses": {"loss": 1.0}})
     steps = [point.step for point in run.snapshot.points]
-    assert 250 < len(steps) <= runs.POINTS and steps[0] == 1 and steps[-1] > 19_000
+    assert 250 < len(steps) <= process.POINTS and steps[0] == 1 and steps[-1] > 19_000
     gaps = {b - a for a, b in itertools.pairwise(steps)}
     assert max(gaps) <= 2 * min(gaps)
 
@@ -340,7 +341,7 @@ def data(own_digits):
 
 
 def test_a_real_run_pauses_steps_dies_goes_on_and_leaves_a_model(make, data):
-    trainer = make(command=runs.COMMAND)
+    trainer = make(command=process.COMMAND)
     identity = trainer.submit(order("--steps", "400", *TINY, dataset=data, name="real"), "ann")
     running(trainer, identity)
     trainer.send(identity, "pause")
@@ -365,32 +366,32 @@ def test_a_real_run_pauses_steps_dies_goes_on_and_leaves_a_model(make, data):
 def test_a_loss_that_is_no_number_is_explained_and_the_last_good_state_kept(make, data):
     import torch
 
-    trainer = make(command=runs.COMMAND)
+    trainer = make(command=process.COMMAND)
     identity = trainer.submit(order("--steps", "400", "--lr", "1e6", *TINY, dataset=data), "ann")
     until(lambda: state(trainer, identity) == "failed")
     snapshot = trainer.snapshot(identity)
     assert "finite" in snapshot.error and "lower --lr" in snapshot.error
-    kept = torch.load(snapshot.folder / runs.STATE, weights_only=True)
+    kept = torch.load(snapshot.folder / process.STATE, weights_only=True)
     assert all(value.isfinite().all() for value in kept["model"].values())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's ulimit")
 def test_a_full_disk_is_said_and_leaves_no_half_file(make, data):
     """Files may grow to 200 kB only: the record and the pictures fit, the state does not."""
-    command = ("bash", "-c", 'ulimit -f 200; exec "$0" "$@"', *runs.COMMAND)
+    command = ("bash", "-c", 'ulimit -f 200; exec "$0" "$@"', *process.COMMAND)
     trainer = make(command=command)
     identity = trainer.submit(order("--steps", "20", *TINY, dataset=data), "ann")
     until(lambda: state(trainer, identity) == "failed")
     snapshot = trainer.snapshot(identity)
     assert "Can't write" in snapshot.error and not snapshot.resumable
-    assert {path.name for path in snapshot.folder.iterdir()} <= {runs.RECORD, "live"}
+    assert {path.name for path in snapshot.folder.iterdir()} <= {process.RECORD, "live"}
 
 
 def test_a_worker_dies_with_its_server_and_keeps_its_state(data, models):
     code = f"""
 import sys, time
-from sslviz.orders import Order
-from sslviz.jobs import Trainer
+from sslviz.jobs.request import Order
+from sslviz.jobs.queue import Trainer
 trainer = Trainer()
 identity = trainer.submit(Order("simclr", {data!r}, {("--steps", "5000", *TINY, *SMALL)!r}, 5.0, "orphan"), "ann")
 while trainer.snapshot(identity).step < 3:
@@ -402,7 +403,7 @@ time.sleep(600)
         worker = int(server.stdout.readline())
         server.kill()
     until(lambda: not _alive(worker), seconds=60)
-    assert (models / "orphan" / runs.STATE).is_file()
+    assert (models / "orphan" / process.STATE).is_file()
 
 
 def _alive(pid: int) -> bool:

@@ -6,9 +6,12 @@ import shlex
 import numpy as np
 import pytest
 
-from sslviz import cli, data, orders, train
+from sslviz import cli
+from sslviz.data import images
 from sslviz.errors import UserError
-from sslviz.orders import METHODS, SETTINGS, make_order
+from sslviz.jobs import request
+from sslviz.jobs.request import METHODS, SETTINGS, make_order
+from sslviz.training import loop
 
 
 def ask(**changes):
@@ -17,7 +20,7 @@ def ask(**changes):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_defaults_are_those_of_the_command_line(method):
-    flat = train._flat(train.config_for(method, "mnist"))
+    flat = loop._flat(loop.config_for(method, "mnist"))
     for setting in SETTINGS:
         if method in setting.default and setting.option != "--threads":  # a page's run has one thread
             key = setting.option.removeprefix("--").replace("-", "_")
@@ -27,28 +30,28 @@ def test_the_defaults_are_those_of_the_command_line(method):
 def parsed(order, monkeypatch):
     """What the command line makes of an order."""
     found = []
-    monkeypatch.setattr("sslviz.train.fit", lambda config: found.append(config) or iter([]))
+    monkeypatch.setattr("sslviz.training.loop.fit", lambda config: found.append(config) or iter([]))
     assert cli.main(order.words()) == 0
     return found[0]
 
 
-@pytest.mark.parametrize("encoder", orders.ENCODERS)
+@pytest.mark.parametrize("encoder", request.ENCODERS)
 def test_every_encoder_is_accepted_by_the_command_line(encoder, monkeypatch):
-    for method in orders.ENCODERS[encoder].methods:
+    for method in request.ENCODERS[encoder].methods:
         for dataset in ("mnist", "cifar10"):
             config = parsed(ask(method=method, encoder=encoder, dataset=dataset), monkeypatch)
             assert config.method == method and config.minutes == 2.0 and config.epochs is None and config.threads == 1
-            train.checkpoint.build(method, dataclasses.replace(config.model), seed=0)
+            loop.checkpoint.build(method, dataclasses.replace(config.model), seed=0)
     if encoder == "conv":
         assert config.model.likelihood == "gaussian"
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_setting_reaches_the_run(method, monkeypatch):
-    chosen = {s.option: s.high / 2 if not s.whole else int(s.high) for s in orders.settings_of(method)}
+    chosen = {s.option: s.high / 2 if not s.whole else int(s.high) for s in request.settings_of(method)}
     chosen["--batch-size"] = 64
-    order = ask(method=method, encoder=orders.encoders_of(method)[0], settings=chosen)
-    flat = train._flat(parsed(order, monkeypatch))
+    order = ask(method=method, encoder=request.encoders_of(method)[0], settings=chosen)
+    flat = loop._flat(parsed(order, monkeypatch))
     for option, value in chosen.items():
         assert flat[option.removeprefix("--").replace("-", "_")] == pytest.approx(value)
 
@@ -85,18 +88,18 @@ def test_own_images_are_checked_and_kept_under_a_name_of_their_own(tmp_path, mon
     x = np.random.default_rng(0).integers(0, 255, (40, 16, 16), np.uint8)
     np.savez(tmp_path / "given.npz", x_train=x[:30], x_test=x[30:], y_train=np.arange(30) % 3, y_test=np.arange(10) % 3)
     content = (tmp_path / "given.npz").read_bytes()
-    path = orders.keep_images("../../My Birds!.npz", content)
-    assert path.parent == tmp_path / orders.OWN and path.name.startswith("my-birds-")
-    assert orders.keep_images("../../My Birds!.npz", content) == path
-    assert data.describe(path).n_train == 30
+    path = request.keep_images("../../My Birds!.npz", content)
+    assert path.parent == tmp_path / request.OWN and path.name.startswith("my-birds-")
+    assert request.keep_images("../../My Birds!.npz", content) == path
+    assert images.describe(path).n_train == 30
     for bad in (b"no archive", content[:200], b""):
         with pytest.raises(UserError):
-            orders.keep_images("bad.npz", bad)
-    assert [file.name for file in (tmp_path / orders.OWN).iterdir()] == [path.name]
-    monkeypatch.setattr(orders, "OWN_BYTES", 100)
+            request.keep_images("bad.npz", bad)
+    assert [file.name for file in (tmp_path / request.OWN).iterdir()] == [path.name]
+    monkeypatch.setattr(request, "OWN_BYTES", 100)
     with pytest.raises(UserError, match="MB"):
-        orders.keep_images("large.npz", content)
-    monkeypatch.setattr(orders, "OWN_BYTES", 10**9)
-    monkeypatch.setattr(orders, "OWN_TOTAL", len(content))
+        request.keep_images("large.npz", content)
+    monkeypatch.setattr(request, "OWN_BYTES", 10**9)
+    monkeypatch.setattr(request, "OWN_TOTAL", len(content))
     with pytest.raises(UserError, match="delete some"):
-        orders.keep_images("more.npz", content + b" ")
+        request.keep_images("more.npz", content + b" ")

@@ -13,9 +13,10 @@ import pytest
 import tinytext
 import torch
 
-from sslviz import checkpoint, hub
 from sslviz.errors import UserError
-from sslviz.models import language
+from sslviz.language import hub
+from sslviz.language import model as language
+from sslviz.store import checkpoint
 
 KINDS = ("bert", "roberta", "xlm-roberta", "distilbert", "albert", "electra", "modernbert")
 

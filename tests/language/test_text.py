@@ -5,8 +5,8 @@ import pytest
 import tinytext
 import torch
 
-from sslviz import text
 from sslviz.errors import UserError
+from sslviz.language import text
 
 
 @pytest.mark.parametrize(

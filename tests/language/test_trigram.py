@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tinytext
 
-from sslviz import trigram
 from sslviz.errors import UserError
+from sslviz.language import trigram
 
 SMALL = ("the cat sat on the mat", "the cat sat on the chair", "the dog sat on the mat", "a dog ran", "the cat ran on")
 

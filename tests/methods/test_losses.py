@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sslviz.losses import elbo, info_nce, nt_xent
+from sslviz.methods.losses import elbo, info_nce, nt_xent
 
 
 def cosine(a, b):

@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sslviz.checkpoint import build
-from sslviz.models.encoders import RESNET18, Encoder, EncoderConfig
-from sslviz.models.moco import MoCo, MoCoConfig
-from sslviz.models.simclr import SimCLR, SimCLRConfig
-from sslviz.models.vae import VAE, VAEConfig
+from sslviz.methods.encoders import RESNET18, Encoder, EncoderConfig
+from sslviz.methods.moco import MoCo, MoCoConfig
+from sslviz.methods.simclr import SimCLR, SimCLRConfig
+from sslviz.methods.vae import VAE, VAEConfig
+from sslviz.store.checkpoint import build
 
 SMALL = EncoderConfig(channels=1, widths=(8, 16), strides=(2, 2), pool=2)
 

@@ -7,9 +7,9 @@ import torch
 import torchvision.transforms.v2.functional as TF
 from torchvision.transforms import InterpolationMode
 
-from sslviz import augment
-from sslviz.augment import POLICIES, ViewPolicy, policy_for, two_views
-from sslviz.data import load_images
+from sslviz.data.images import load_images
+from sslviz.methods import views as augment
+from sslviz.methods.views import POLICIES, ViewPolicy, policy_for, two_views
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,15 @@ import streamlit as st
 import tinytext
 from streamlit.testing.v1 import AppTest
 
-from sslviz import cli, fill, plots, ui
-from sslviz.data import assets_dir
+from sslviz import cli, plots, ui
 from sslviz.errors import UserError
-from sslviz.models import language
-from sslviz.sentence import pieces, word_spans
-from sslviz.ui.language import attention, choice, compare, entry, loss
+from sslviz.language import model as language
+from sslviz.language import predict
+from sslviz.language.sentence import pieces, word_spans
+from sslviz.paths import assets_dir
+from sslviz.ui.language import attention, compare, loss, model_picker, sentence_input
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 VIEWS = ("Answer", "Layers", "Attention", "Loss", "Compare", "Next")
 CARD = {
     "method": "mlm",
@@ -93,7 +94,7 @@ def until(at: AppTest, condition) -> AppTest:
 
 def test_a_masked_word_is_answered_before_anyone_presses_anything(bert):
     at = check(open_page())
-    best = fill.fill(bert, entry.DEFAULT[0], words=entry.DEFAULT[1])[0].predictions[0]
+    best = predict.fill(bert, sentence_input.DEFAULT[0], words=sentence_input.DEFAULT[1])[0].predictions[0]
     assert f"tiny-bert puts “{best.token}” first with" in said(at)
     assert [c.proto.component_name for c in at.get("bidi_component")][:2] == ["sslviz_chips", "sslviz_bars"]
 
@@ -108,11 +109,11 @@ def test_every_view_draws_and_says_what_is_to_be_seen(view):
 
 
 def test_the_card_speaks_for_the_model_and_nothing_else_does():
-    facts = list(choice.card_sentences(choice.Speaker("m", ("m",), None, CARD)))
+    facts = list(model_picker.card_sentences(model_picker.Speaker("m", ("m",), None, CARD)))
     assert "23 million parameters, a small model" in facts[0]
     assert "4,321 masked words" in facts[1] and "45.6 %" in facts[1] and "66.3 %" in facts[1] and "21.2 %" in facts[1]
     assert "13.4 %" in facts[1]
-    assert list(choice.card_sentences(choice.Speaker("m", ("m",), None, {}))) == []
+    assert list(model_picker.card_sentences(model_picker.Speaker("m", ("m",), None, {}))) == []
     assert facts[1] in [c.value for c in open_page().caption]
 
 
@@ -126,7 +127,7 @@ def test_several_masks_are_filled_alone_and_one_after_another():
 def test_a_word_that_is_asked_about_gets_probability_rank_and_pieces(bert):
     at = open_page(language_text="The cat sat on the [MASK].", language_words="")
     check(at.text_input(key="language_about").set_value("the").run())
-    score = fill.score(bert, "The cat sat on the [MASK].", "the")
+    score = predict.score(bert, "The cat sat on the [MASK].", "the")
     assert f"rank {score.rank:,}" in said(at)
     check(at.text_input(key="language_about").set_value("unhappiest dog").run())
     assert "pieces together" in said(at)
@@ -177,18 +178,18 @@ def test_a_hostile_address_is_borne(numbers):
     ],
 )
 def test_an_edit_keeps_the_masks_of_the_words_that_it_leaves_alone(before, after, chosen, expected):
-    assert entry.carried(before, after, chosen) == expected
+    assert sentence_input.carried(before, after, chosen) == expected
 
 
 def test_a_candidate_goes_where_its_mask_is_and_the_last_one_stays_on_show(bert):
     text = "The cat sat on the mat."
-    new, chosen = entry.settled(bert, text, [1], position_of(bert, text, 1), "dog")
+    new, chosen = sentence_input.settled(bert, text, [1], position_of(bert, text, 1), "dog")
     assert (new, chosen) == ("The dog sat on the mat.", [1])
-    new, chosen = entry.settled(bert, text, [1, 5], position_of(bert, text, 5), "table")
+    new, chosen = sentence_input.settled(bert, text, [1, 5], position_of(bert, text, 5), "table")
     assert (new, chosen) == ("The cat sat on the table.", [1])
-    new, chosen = entry.settled(bert, "The [MASK] sat on the [MASK].", [], 2, "dog")
+    new, chosen = sentence_input.settled(bert, "The [MASK] sat on the [MASK].", [], 2, "dog")
     assert (new, chosen) == ("The dog sat on the [MASK].", [])
-    new, chosen = entry.settled(bert, "The cat sat on the [MASK].", [], 6, "mat")
+    new, chosen = sentence_input.settled(bert, "The cat sat on the [MASK].", [], 6, "mat")
     assert (new, chosen) == ("The cat sat on the mat.", [5])
 
 
@@ -196,7 +197,7 @@ def test_a_candidate_for_one_piece_of_a_word_leaves_its_other_pieces_as_masks(be
     text = "The river is unhappiest tomorrow."
     group = [p for p in pieces(bert, text) if p.word == 3]
     assert len(group) > 1
-    new, chosen = entry.settled(bert, text, [3, 4], group[0].position, "cat")
+    new, chosen = sentence_input.settled(bert, text, [3, 4], group[0].position, "cat")
     count = len(group) - 1
     assert new == "The river is cat " + " ".join(["[MASK]"] * count) + " tomorrow."
     assert [word_of(new, n) for n in chosen] == ["tomorrow"]
@@ -275,11 +276,11 @@ def test_without_a_language_model_one_sentence_says_what_to_do(folder, monkeypat
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "data").symlink_to(assets_dir() / "data")
     monkeypatch.setenv("SSLVIZ_ASSETS", str(tmp_path / "assets"))
-    choice.models.clear()
+    model_picker.models.clear()
     ui.models.clear()
     at = open_page()
     assert not at.exception and "sslviz train mlm" in at.error[0].value
-    choice.models.clear()
+    model_picker.models.clear()
     ui.models.clear()
 
 
@@ -311,7 +312,7 @@ def test_training_is_real_private_and_undone(bert):
     at.text_area(key="language_mine").set_value("The cat sat on the table.\nA cat sat on the table.").run()
     at.select_slider(key="language_steps").set_value(80).run()
     at.select_slider(key="language_lr").set_value(1e-3).run()
-    shared = choice._loaded("tiny-bert", stamp(at))
+    shared = model_picker._loaded("tiny-bert", stamp(at))
     before = {key: value.clone() for key, value in shared.state_dict().items()}
     at.button(key="language_train").click().run()
     until(at, lambda: "after 80 steps it is" in said(at))
@@ -329,7 +330,7 @@ def test_training_is_real_private_and_undone(bert):
 
 
 def stamp(at: AppTest) -> int:
-    path = choice.models()["tiny-bert"].path
+    path = model_picker.models()["tiny-bert"].path
     return max(file.stat().st_mtime_ns for file in path.glob("*.safetensors"))
 
 
@@ -350,8 +351,8 @@ def test_a_stopped_training_leaves_no_copy(bert):
 
 
 def test_copies_are_one_an_owner_and_bounded(monkeypatch, bert):
-    monkeypatch.setattr(choice.Copies, "BYTES", 2 * choice._bytes(bert))
-    copies = choice.Copies()
+    monkeypatch.setattr(model_picker.Copies, "BYTES", 2 * model_picker._bytes(bert))
+    copies = model_picker.Copies()
     for owner in ("ann", "bob", "bob"):
         copies.keep(owner, "tiny-bert", f"{owner}'s", bert)
     assert copies.of("ann") and copies.of("bob")
@@ -364,7 +365,7 @@ def test_copies_are_one_an_owner_and_bounded(monkeypatch, bert):
 def test_the_task_shows_the_losses_of_the_places_that_it_masked(bert):
     text = "The cat sat on the mat."
     at = check(open_page(language_view="Loss", language_text=text, language_words=""))
-    rows = fill.masked_losses(bert, text, seed=0, rate=0.15)
+    rows = predict.masked_losses(bert, text, seed=0, rate=0.15)
     shown = at.dataframe[0].value
     assert list(shown["Original"]) == [row.original for row in rows]
     assert f"loss {sum(row.loss for row in rows) / len(rows):.2f} nats" in said(at)
@@ -380,13 +381,13 @@ def test_the_task_shows_the_losses_of_the_places_that_it_masked(bert):
 
 
 def test_shares_add_up_to_the_whole_and_the_likelier_sentence_is_named(bert):
-    reader = choice.Speaker("tiny", ("tiny",), bert, {})
+    reader = model_picker.Speaker("tiny", ("tiny",), bert, {})
     text, other = "The river runs through the town.", "The river town runs the through."
     names, costs, problem = compare._shares(reader, text)
     assert problem == "" and names == ["The", "river", "runs", "through", "the", "town", "."]
-    total = fill.pseudo_log_likelihood(bert, text).total
+    total = predict.pseudo_log_likelihood(bert, text).total
     assert math.isclose(math.fsum(costs), -total, rel_tol=1e-6)
-    better = "first" if total > fill.pseudo_log_likelihood(bert, other).total else "second"
+    better = "first" if total > predict.pseudo_log_likelihood(bert, other).total else "second"
     at = check(open_page(language_view="Compare", language_text=text))
     at.text_input(key="language_other").set_value(other).run()
     assert f"The model finds the {better} likelier" in said(check(at))
@@ -404,11 +405,11 @@ def test_a_pair_is_taken_and_a_sentence_that_cannot_be_scored_is_explained():
 def test_the_next_word_from_the_left_alone_and_the_next_sentence_both_ways(folder):
     at = check(open_page(language_view="Next", language_text="The cat sat on the mat.", language_words="5"))
     causal = language.load_causal("gpt2")
-    first = fill.next_word(causal, "The cat sat on the", top_k=8)[0]
+    first = predict.next_word(causal, "The cat sat on the", top_k=8)[0]
     assert f"without it “{first.token}”" in said(at)
     pair = ("The cat sat on the mat.", at.text_input(key="language_second").value)
     judge = language.load_next_sentence(folder / "models" / "tiny-bert")
-    forth = fill.next_sentence(judge, *pair)
+    forth = predict.next_sentence(judge, *pair)
     assert f"gives {plots.share(forth)} that the second sentence follows" in said(at)
     check(at.button(key="language_swap").click().run())
     assert (at.text_input(key="language_text").value, at.text_input(key="language_second").value) == pair[::-1]

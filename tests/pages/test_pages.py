@@ -16,11 +16,12 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from tinyimages import make_models
 
-from sslviz import checkpoint, cli, ui
-from sslviz.data import assets_dir
+from sslviz import cli, ui
 from sslviz.errors import UserError
+from sslviz.paths import assets_dir
+from sslviz.store import checkpoint
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = ("home", "vae", "embeddings", "probe")
 VIEWS = ("Reconstruct", "Sample", "Traverse", "Interpolate")
 
@@ -318,7 +319,7 @@ def test_no_models_at_all_is_one_sentence(models, monkeypatch, tmp_path):
 def test_a_page_that_is_run_without_the_router_goes_through_it(monkeypatch):
     """Streamlit runs a page's file alone when a deep link comes first: the guard starts the app instead."""
     calls = []
-    monkeypatch.setattr("sslviz.ui.frame.start", lambda: calls.append("start"))
+    monkeypatch.setattr("sslviz.ui.page_shell.start", lambda: calls.append("start"))
     at = AppTest.from_string("from sslviz import ui; ui.open_page('vae')", default_timeout=60).run()
     assert calls == ["start"] and not at.title
 
@@ -360,7 +361,9 @@ def test_the_commands_that_a_page_shows_are_accepted_as_they_stand(page, monkeyp
 
     stubs = {name: recorded(name, command) for name, command in cli.COMMANDS.items() if name != "train"}
     monkeypatch.setattr(cli, "COMMANDS", cli.COMMANDS | stubs)
-    monkeypatch.setattr("sslviz.train.fit", lambda config: ran.append("train") or iter([]))  # `train` parses by itself
+    monkeypatch.setattr(
+        "sslviz.training.loop.fit", lambda config: ran.append("train") or iter([])
+    )  # it parses by itself
     at = check(open_app(page, model="tiny-vae"))
     shown = [line for code in at.code for line in code.value.splitlines() if line.startswith("sslviz ")]
     assert shown

@@ -11,12 +11,13 @@ import streamlit as st
 import tinytext
 from streamlit.testing.v1 import AppTest
 
-from sslviz import plots, topics
-from sslviz.models import language
-from sslviz.probe import accuracy_interval
+from sslviz import plots
+from sslviz.bundled import topics
+from sslviz.evaluation.probes import accuracy_interval
+from sslviz.language import model as language
 from sslviz.ui.language import vectors
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,15 +15,18 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from sslviz import checkpoint, cli, orders, plots, recipes, runs
-from sslviz.models.encoders import EncoderConfig
-from sslviz.models.moco import MoCoConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.models.vae import VAEConfig
-from sslviz.train import config_for, fit
+from sslviz import cli, plots
+from sslviz.bundled import recipes
+from sslviz.jobs import process, request
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.methods.moco import MoCoConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.vae import VAEConfig
+from sslviz.store import checkpoint
+from sslviz.training.loop import config_for, fit
 from sslviz.ui.training import console, curves, view
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TINY = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
 MODELS = {
     "vae": VAEConfig(hidden=16, latent_dim=4),
@@ -53,7 +56,7 @@ def finished(folder):
             return made[method, stop]
         identity = f"id-of-{method}-{stop}-{time.time_ns()}"
         name = f"tiny-{method}{'-stopped' * stop}"
-        run = runs.Run(orders.Order(method, "mnist", (), 1.0, name), folder / name, key=runs.key_of(identity))
+        run = process.Run(request.Order(method, "mnist", (), 1.0, name), folder / name, key=process.key_of(identity))
         config = config_for(
             method, "mnist", model=MODELS[method], batch_size=16, steps=steps, live=True, out=folder / name
         )
@@ -111,9 +114,9 @@ def test_the_form_shows_what_goes_in_and_follows_the_method():
     assert [e.label for e in at.expander][-3:] == ["The mathematics", "Reproduce", "Input, process, outcome"]
     for method in ("vae", "moco"):
         check(at.segmented_control(key="train_method").set_value(method).run())
-        assert at.selectbox(key="train_encoder").value == orders.encoders_of(method)[0]
+        assert at.selectbox(key="train_encoder").value == request.encoders_of(method)[0]
         labels = {n.label for n in at.number_input}
-        assert {s.label for s in orders.settings_of(method)} <= labels
+        assert {s.label for s in request.settings_of(method)} <= labels
         assert at.code[1].value.startswith(f"sslviz train {method} mnist ")
 
 
@@ -157,7 +160,7 @@ def test_the_command_that_is_shown_repeats_the_run(finished, monkeypatch):
     at = check(open_page(run=finished("simclr")))
     line = next(code.value for code in at.code if code.value.startswith("sslviz train"))
     found = []
-    monkeypatch.setattr("sslviz.train.fit", lambda config: found.append(config) or iter([]))
+    monkeypatch.setattr("sslviz.training.loop.fit", lambda config: found.append(config) or iter([]))
     assert cli.main(shlex.split(line)[1:]) == 0
     (config,) = found
     assert (config.steps, config.batch_size, config.threads, config.model) == (20, 16, 1, MODELS["simclr"])
@@ -187,7 +190,7 @@ def test_a_stopped_run_offers_to_go_on(finished):
 
 def test_a_run_that_was_cut_off_is_offered_again(finished, folder):
     identity = finished("simclr", stop=True)
-    record = folder / "tiny-simclr-stopped" / runs.RECORD
+    record = folder / "tiny-simclr-stopped" / process.RECORD
     kept = record.read_text()
     try:
         record.write_text(kept.replace('"state": "stopped"', '"state": "running"'))
@@ -211,7 +214,7 @@ def test_a_run_that_failed_is_one_sentence(finished, folder):
 def test_two_tabs_are_one_person(monkeypatch):
     """The second tab knows the address: it shows the run, and may not start another beside it."""
     gate = threading.Event()
-    monkeypatch.setattr(runs.Run, "work", lambda self: gate.wait(120) and self._end(0, False, []))
+    monkeypatch.setattr(process.Run, "work", lambda self: gate.wait(120) and self._end(0, False, []))
     first = open_page()
     check(button(first, "Train").click().run())
     identity = first.query_params["run"]
@@ -288,7 +291,7 @@ def test_what_is_drawn_of_a_file_goes_with_the_file(tmp_path):
 
 def test_the_models_folder_holds_what_the_record_says(finished, folder):
     finished("vae")
-    key, snapshot = runs.read(folder / "tiny-vae")
+    key, snapshot = process.read(folder / "tiny-vae")
     assert snapshot.state == "done" and snapshot.maps == ("pca",) and len(key) == 64
     assert checkpoint.load_embeddings(folder / "tiny-vae")["pca_xy"].shape[1] == 2
     assert all(Path(look.path).is_file() for look in snapshot.looks) and len(snapshot.looks) >= 2

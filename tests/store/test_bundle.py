@@ -17,16 +17,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from sslviz import checkpoint, exchange
-from sslviz.card import read_card
-from sslviz.checkpoint import CARD, CONFIG, WEIGHTS, build, list_models
-from sslviz.data import assets_dir
 from sslviz.errors import UserError
-from sslviz.exchange import delete, own_models, pack, rename, unpack
-from sslviz.models.encoders import RESNET18, EncoderConfig
-from sslviz.models.moco import MoCoConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.models.vae import VAEConfig
+from sslviz.methods.encoders import RESNET18, EncoderConfig
+from sslviz.methods.moco import MoCoConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.vae import VAEConfig
+from sslviz.paths import assets_dir
+from sslviz.store import bundle, checkpoint
+from sslviz.store.bundle import delete, own_models, pack, rename, unpack
+from sslviz.store.card import read_card
+from sslviz.store.checkpoint import CARD, CONFIG, WEIGHTS, build, list_models
 
 SMALL = EncoderConfig(channels=1, widths=(2, 3), strides=(2, 2), pool=1)
 CONFIGS = {
@@ -149,8 +149,8 @@ def test_own_images_too_large_for_any_known_set(mine):
 def test_a_resnet_fits(mine):
     config = MoCoConfig(RESNET18)
     values = sum(v.numel() for v in checkpoint.outline("moco", config).state_dict().values())
-    exchange._check_bounds(checkpoint.plain(config))
-    assert values < exchange.MAX_VALUES
+    bundle._check_bounds(checkpoint.plain(config))
+    assert values < bundle.MAX_VALUES
 
 
 def test_every_number_of_every_config_has_bounds():
@@ -162,7 +162,7 @@ def test_every_number_of_every_config_has_bounds():
                 yield key
 
     for config in CONFIGS.values():
-        assert set(numbers(checkpoint.plain(config))) <= exchange.BOUNDS.keys()
+        assert set(numbers(checkpoint.plain(config))) <= bundle.BOUNDS.keys()
 
 
 # names --------------------------------------------------------------------------------------------------------------

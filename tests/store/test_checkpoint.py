@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sslviz import checkpoint
-from sslviz.checkpoint import CARD, CONFIG, WEIGHTS, build, list_models, load, load_card, load_history, save
 from sslviz.errors import UserError
-from sslviz.models.encoders import EncoderConfig
-from sslviz.models.moco import MoCoConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.models.vae import VAEConfig
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.methods.moco import MoCoConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.vae import VAEConfig
+from sslviz.store import checkpoint
+from sslviz.store.checkpoint import CARD, CONFIG, WEIGHTS, build, list_models, load, load_card, load_history, save
 
 SMALL = EncoderConfig(channels=1, widths=(4, 8), strides=(2, 2), pool=1)
 CONFIGS = {
@@ -75,7 +75,7 @@ def test_own_models_are_listed_and_found_by_name(folder, monkeypatch):
 
 
 def test_listing_imports_no_torch():
-    code = "import sys; from sslviz.checkpoint import list_models; list_models(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from sslviz.store import checkpoint as c; c.list_models(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -151,7 +151,7 @@ def test_a_failed_write_leaves_what_was_there(folder, monkeypatch):
 
 
 def test_history_can_encode_and_comes_back_in_order(folder):
-    from sslviz.embed import encode
+    from sslviz.evaluation.embedding import encode
 
     for step in (200, 3):
         checkpoint.save_history(build("simclr", CONFIGS["simclr"], seed=step), folder, step=step)

@@ -7,11 +7,11 @@ import sys
 import pytest
 import torch
 
-from sslviz import forecast
 from sslviz.errors import UserError
-from sslviz.models.encoders import EncoderConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.train import config_for
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.training import estimate
+from sslviz.training.loop import config_for
 
 
 @pytest.fixture(scope="module")
@@ -25,21 +25,21 @@ def small(data, **changes):
 
 
 def test_minutes_become_steps_at_the_pace_that_was_measured(data, monkeypatch):
-    monkeypatch.setattr(forecast, "MEASURED", 0.2)
+    monkeypatch.setattr(estimate, "MEASURED", 0.2)
     before = torch.get_rng_state()
-    config, told = forecast.plan(small(data, minutes=1.5))
+    config, told = estimate.plan(small(data, minutes=1.5))
     assert torch.equal(before, torch.get_rng_state())
     assert config.steps == told.steps and config.minutes is None and config.epochs is None
     assert told.steps == pytest.approx(90 * told.images_per_second / 32, rel=0.02, abs=1)
     assert told.epochs == pytest.approx(told.steps / (600 // 32), abs=0.01)
-    config, told = forecast.plan(small(data, minutes=100.0, steps=7, lr=1e9))  # the rate is for the run to judge
+    config, told = estimate.plan(small(data, minutes=100.0, steps=7, lr=1e9))  # the rate is for the run to judge
     assert config.steps == told.steps == 7
 
 
 def test_a_run_that_does_not_fit_is_refused_before_it_begins(data, monkeypatch):
     monkeypatch.setenv("SSLVIZ_MEMORY_MB", "50")
     with pytest.raises(UserError, match="lower the batch size"):
-        forecast.plan(small(data, minutes=1.0))
+        estimate.plan(small(data, minutes=1.0))
 
 
 def test_the_forecast_of_memory_is_what_a_process_takes():

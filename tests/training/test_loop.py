@@ -16,17 +16,19 @@ import pytest
 import tinytext
 import torch
 
-from sslviz import checkpoint, cli, train
+from sslviz import cli
 from sslviz.errors import UserError
-from sslviz.fill import pseudo_perplexity
-from sslviz.losses import nt_xent
-from sslviz.models import language
-from sslviz.models.encoders import EncoderConfig
-from sslviz.models.language import MaskedLMConfig
-from sslviz.models.moco import MoCoConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.models.vae import VAEConfig
-from sslviz.train import config_for, fit
+from sslviz.language import model as language
+from sslviz.language.model import MaskedLMConfig
+from sslviz.language.predict import pseudo_perplexity
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.methods.losses import nt_xent
+from sslviz.methods.moco import MoCoConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.vae import VAEConfig
+from sslviz.store import checkpoint
+from sslviz.training import loop
+from sslviz.training.loop import config_for, fit
 
 TINY = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
 MODELS = {
@@ -67,7 +69,7 @@ def test_a_run_tells_its_story_and_leaves_a_model(method, data, tmp_path):
     card = checkpoint.load_card(folder)
     assert card["seed"] == 0 and card["steps"] == 12 and card["command"].startswith(f"sslviz train {method} ")
     assert card["source"] and card["git_revision"] and card["versions"]["torch"] == torch.__version__
-    assert not (folder / train.STATE).exists()
+    assert not (folder / loop.STATE).exists()
     assert len(list((folder / "history").iterdir())) == 3
 
 
@@ -140,7 +142,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path, capsys)
                 process.send_signal(signal.SIGKILL)
                 break
     assert process.wait() == -signal.SIGKILL
-    assert (out / train.STATE).exists() and not (out / checkpoint.WEIGHTS).exists()
+    assert (out / loop.STATE).exists() and not (out / checkpoint.WEIGHTS).exists()
     done = subprocess.run([*command, "--out", str(out), "--resume"], capture_output=True, text=True, check=True)
     assert cli.main([*command[3:], "--out", str(tmp_path / "alone")]) == 0
     outputs = (done.stdout, capsys.readouterr().out)
@@ -157,7 +159,7 @@ def test_a_run_is_not_resumed_with_other_settings(data, tmp_path):
     run.close()
     with pytest.raises(UserError, match="other settings"):
         list(fit(config("vae", data, tmp_path / "m", steps=10, lr=0.5, resume=True)))
-    (tmp_path / "m" / train.STATE).write_bytes(b"broken")
+    (tmp_path / "m" / loop.STATE).write_bytes(b"broken")
     with pytest.raises(UserError, match="can't be read"):
         list(fit(config("vae", data, tmp_path / "m", steps=10, resume=True)))
     with pytest.raises(UserError, match="no run to resume"):
@@ -174,7 +176,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state(data, tmp_p
     with pytest.raises(UserError, match="lower --lr"):
         list(fit(config("vae", data, tmp_path / "m", steps=400, lr=1e6, save_minutes=0.0)))
     assert not (tmp_path / "m" / checkpoint.WEIGHTS).exists()
-    state = torch.load(tmp_path / "m" / train.STATE, weights_only=True)
+    state = torch.load(tmp_path / "m" / loop.STATE, weights_only=True)
     assert all(value.isfinite().all() for value in state["model"].values())
 
 
@@ -205,15 +207,15 @@ def test_bad_settings_are_named(change, word, data, tmp_path):
 
 def test_an_alias_gets_what_its_dataset_gets():
     assert config_for("simclr", "fashion") == config_for("simclr", "fashion_mnist")
-    assert train.command_for(config_for("simclr", "fashion")) == "sslviz train simclr fashion_mnist"
+    assert loop.command_for(config_for("simclr", "fashion")) == "sslviz train simclr fashion_mnist"
 
 
 def test_slow_steps_are_told_one_by_one(data, tmp_path, monkeypatch):
     def slow(*args):
         time.sleep(0.6)
-        return train.simclr_step(*args)
+        return loop.simclr_step(*args)
 
-    monkeypatch.setitem(train.STEPS, "simclr", slow)
+    monkeypatch.setitem(loop.STEPS, "simclr", slow)
     events = list(fit(config("simclr", data, tmp_path / "m", steps=3, log_every=100)))
     assert [e.step for e in events if e.event == "step"] == [1, 2, 3]
 
@@ -246,34 +248,34 @@ def test_a_file_in_place_of_the_folder(data, tmp_path):
 
 def test_the_collapse_gauge(data):
     """1 / sqrt(d) of the standard deviation where z fills the sphere, 0 where all z are one."""
-    from sslviz.data import load_images
+    from sslviz.data.images import load_images
 
     model = checkpoint.build("simclr", MODELS["simclr"], seed=0)
     sets = [load_images(data, split) for split in ("train", "test")]
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    assert train.monitor(model, *sets, seed=0)["collapse"] > 0.01
+    assert loop.monitor(model, *sets, seed=0)["collapse"] > 0.01
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     with torch.no_grad():
         model.projector[-1].weight.zero_()
-    assert train.monitor(model, *sets, seed=0)["collapse"] == pytest.approx(0, abs=1e-6)
+    assert loop.monitor(model, *sets, seed=0)["collapse"] == pytest.approx(0, abs=1e-6)
 
 
 def test_the_command_repeats_the_run(data):
     run = config_for("moco", data, steps=3, batch_size=16, model=MODELS["moco"])
-    words = train.command_for(run)
+    words = loop.command_for(run)
     assert words.startswith(f"sslviz train moco {data} ")
     assert "--steps 3" in words and "--batch-size 16" in words and "--model.encoder.widths 8 8" in words
     assert "--model.queue-size 64" in words
-    assert train.command_for(config_for("simclr", "mnist")) == "sslviz train simclr mnist"
+    assert loop.command_for(config_for("simclr", "mnist")) == "sslviz train simclr mnist"
 
 
 WORKER = """
 import os, sys, torch
 from pathlib import Path
-from sslviz.augment import ViewPolicy
-from sslviz.models.encoders import EncoderConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.train import _prepare, config_for, generator_for, leave, simclr_step
+from sslviz.methods.views import ViewPolicy
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.training.loop import _prepare, config_for, generator_for, leave, simclr_step
 
 tiny = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
 config = config_for("simclr", "mnist", model=SimCLRConfig(tiny, 16, 8), views=ViewPolicy(), batch_size=8, device="cpu",

@@ -7,13 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sslviz import checkpoint, live, train
-from sslviz.augment import ViewPolicy, two_views
-from sslviz.models.encoders import EncoderConfig
-from sslviz.models.moco import MoCoConfig
-from sslviz.models.simclr import SimCLRConfig
-from sslviz.models.vae import VAEConfig
-from sslviz.train import config_for, fit, generator_for
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.methods.moco import MoCoConfig
+from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.vae import VAEConfig
+from sslviz.methods.views import ViewPolicy, two_views
+from sslviz.store import checkpoint
+from sslviz.training import loop, snapshots
+from sslviz.training.loop import config_for, fit, generator_for
 
 TINY = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
 MODELS = {
@@ -60,7 +61,7 @@ def test_a_watched_run_is_the_run_to_the_last_bit(method, data, tmp_path):
 
 def test_the_pictures_of_a_vae(data, tmp_path):
     *_, event, _ = fit(config("vae", data, tmp_path / "m", steps=2, live=True))
-    found, test = arrays(event.path), train.load_images(data, "test")
+    found, test = arrays(event.path), loop.load_images(data, "test")
     assert found["xy"].shape == (60, 2) and found["x"].shape == found["x_hat"].shape == (10, 1, 28, 28)
     assert found["samples"].shape == (40, 1, 28, 28) and found["samples"].dtype == np.uint8
     model = checkpoint.load(tmp_path / "m")
@@ -82,7 +83,7 @@ def test_positive_pairs_lie_on_the_diagonal(data, tmp_path):
 
 def test_the_queue_knows_its_age_and_its_drift(data):
     """Against a queue that is written by hand, with the views and the weights of each step kept."""
-    run = train._prepare(config("moco", data, None, steps=9))
+    run = loop._prepare(config("moco", data, None, steps=9))
     model, kept, x = run.model.train(), {}, torch.rand(40, 16, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     for step in range(8):  # 8 x 16 keys: more than the queue's 96
         kept[step] = two_views(x[step], ViewPolicy(rotate=20.0), generator=generator_for(0, step, stream=1))
@@ -94,7 +95,7 @@ def test_the_queue_knows_its_age_and_its_drift(data):
         model.update_momentum()
         model.enqueue(keys[:16])
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    found = live.look_at_queue(model, kept.get, step=8, batch_size=16)
+    found = snapshots.look_at_queue(model, kept.get, step=8, batch_size=16)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert sorted(found["age"]) == sorted(list(range(6)) * 16)
     newest = (int(model.cursor) - 1) % 96
@@ -111,11 +112,11 @@ def test_the_queue_knows_its_age_and_its_drift(data):
 
 
 def test_a_young_queue_still_holds_random_numbers(data):
-    run = train._prepare(config("moco", data, None, steps=9))
-    assert (live.look_at_queue(run.model, {}.get, step=0, batch_size=16)["age"] == -1).all()
+    run = loop._prepare(config("moco", data, None, steps=9))
+    assert (snapshots.look_at_queue(run.model, {}.get, step=0, batch_size=16)["age"] == -1).all()
     run.model.enqueue(F.normalize(torch.randn(16, 8), dim=1))
     views = torch.rand(2, 16, 1, 28, 28)
-    age = live.look_at_queue(run.model, lambda step: tuple(views), step=1, batch_size=16)["age"]
+    age = snapshots.look_at_queue(run.model, lambda step: tuple(views), step=1, batch_size=16)["age"]
     assert (age == 0).sum() == 16 and (age == -1).sum() == 80
 
 
@@ -126,7 +127,7 @@ def test_a_step_alone_shows_its_own_views_and_gradients(data, tmp_path):
         pass
     event = run.send("step")
     found = arrays(event.path)
-    batches = train.ImageBatches(given).to(torch.device("cpu"))
+    batches = loop.ImageBatches(given).to(torch.device("cpu"))
     x = batches.batch(0, 1, rank=0, share=32)
     x1, x2 = two_views(x, given.views, generator=generator_for(given.seed, 1, stream=1))
     for key, expected in (("x", x), ("x1", x1), ("x2", x2)):
@@ -139,7 +140,7 @@ def test_gradient_norms_are_euclidean():
     model = checkpoint.build("vae", MODELS["vae"], seed=0)
     for i, p in enumerate(model.parameters()):
         p.grad = torch.full_like(p, 0.1 * (i + 1))
-    norms = live.gradient_norms(model)
+    norms = snapshots.gradient_norms(model)
     expected = sum(float((p.grad.double() ** 2).sum()) for p in model.decoder.parameters()) ** 0.5
     assert norms["decoder"] == pytest.approx(expected, rel=1e-5)
     assert norms.keys() == {"encoder", "mu_head", "logvar_head", "decoder"}
@@ -148,7 +149,7 @@ def test_gradient_norms_are_euclidean():
 def test_a_stop_before_the_first_step_has_a_state(data, tmp_path):
     run = fit(config("vae", data, tmp_path / "m", steps=4, live=True))
     assert [next(run).event for _ in range(2)] == ["start", "saved"]
-    assert (tmp_path / "m" / train.STATE).exists()
+    assert (tmp_path / "m" / loop.STATE).exists()
     run.close()
     *_, last = fit(config("vae", data, tmp_path / "m", steps=4, live=True, resume=True))
     assert last.event == "done" and last.step == 4

@@ -9,9 +9,9 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
-from sslviz.ui.language import chips
-from sslviz.ui.language.choice import ask
-from sslviz.ui.language.entry import Asked, put_into_sentence
+from sslviz.ui.language import token_picker
+from sslviz.ui.language.model_picker import ask
+from sslviz.ui.language.sentence_input import Asked, put_into_sentence
 
 MASKS_SHOWN = 6
 
@@ -26,10 +26,10 @@ def need_mask(asked: Asked) -> None:
         raise UserError("Nothing is masked: click a word of the sentence, or type [MASK] in its place.")
 
 
-def fill_bars(asked: Asked, masks: tuple, *, note: bool = True) -> list[chips.Bars]:
+def fill_bars(asked: Asked, masks: tuple, *, note: bool = True) -> list[token_picker.Bars]:
     """Answers as bars, the word that stands in the text marked."""
     return [
-        chips.Bars(
+        token_picker.Bars(
             title=f"In place of {asked.place(mask.position)}",
             note=f"entropy {mask.entropy:.1f} nats" if note else "",
             candidates=tuple((p.token, p.probability) for p in mask.predictions),
@@ -66,7 +66,7 @@ def answer(asked: Asked) -> None:
         st.markdown(_scored(asked, about) if about else _undecided(masks[0]))
     shown = masks[:MASKS_SHOWN]
     with left:
-        chips.bars(
+        token_picker.bars(
             fill_bars(asked, shown),
             key="language_bars",
             on_click=lambda group, token: put_candidate(asked, shown[group].position, token),
@@ -80,7 +80,7 @@ def answer(asked: Asked) -> None:
     said = f", {unknown} of them unknown to it" if unknown else ""
     st.markdown(f"**What the model reads:** {len(asked.pieces)} pieces with their ids{said}")
     tokenizer = asked.speaker.model.tokenizer
-    chips.pieces(
+    token_picker.pieces(
         [
             (tokenizer.mask_token, tokenizer.mask_token_id, "mask")
             if p.position in asked.masks

@@ -7,8 +7,8 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
-from sslviz.ui.language.choice import ask
-from sslviz.ui.language.entry import Asked
+from sslviz.ui.language.model_picker import ask
+from sslviz.ui.language.sentence_input import Asked
 
 PIECES_SHOWN = 96  # attention over more can't be seen, and grows with the square
 
@@ -107,7 +107,7 @@ def _stepped(n_heads: int) -> None:
 
 
 def _rollout(weights: np.ndarray) -> np.ndarray:
-    from sslviz.fill import rollout
+    from sslviz.language.predict import rollout
 
     return rollout(weights)
 

@@ -9,10 +9,10 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
-from sslviz.ui.language import chips
+from sslviz.ui.language import token_picker
 from sslviz.ui.language.answer import fill_bars, put_candidate, temperature_slider
-from sslviz.ui.language.choice import CAUSAL, NEXT, Speaker, ask, other_head
-from sslviz.ui.language.entry import DEFAULT, Asked, take
+from sslviz.ui.language.model_picker import CAUSAL, NEXT, Speaker, ask, other_head
+from sslviz.ui.language.sentence_input import DEFAULT, Asked, take
 
 OTHER = "Paris is the capital of banana."  # beside the default
 
@@ -147,7 +147,7 @@ def _next_word(asked: Asked) -> None:
         if asked.masks:
             mask = ask(asked.speaker, "fill", asked.text, words=asked.chosen, **options)[0]
             put = {"on_click": lambda _, token: put_candidate(asked, mask.position, token)}
-            chips.bars(fill_bars(asked, (mask,)), key="language_both", room=270, **put)
+            token_picker.bars(fill_bars(asked, (mask,)), key="language_both", room=270, **put)
         else:
             st.caption("Mask a word, so that there is a gap to read from both sides.")
     if causal is None:
@@ -158,9 +158,9 @@ def _next_word(asked: Asked) -> None:
         except UserError as error:
             st.info(ui.escape(str(error)), icon=":material/edit:")
             return
-        row = chips.Bars("What comes next", "", tuple((p.token, p.probability) for p in found))
+        row = token_picker.Bars("What comes next", "", tuple((p.token, p.probability) for p in found))
         put = {"on_click": lambda _, token: put_candidate(asked, asked.masks[0], token)} if asked.masks else {}
-        chips.bars([row], key="language_left", room=270, **put)
+        token_picker.bars([row], key="language_left", room=270, **put)
     if asked.masks:
         st.markdown(
             ui.escape(
@@ -173,7 +173,7 @@ def _next_word(asked: Asked) -> None:
 
 def _next_sentence(asked: Asked) -> None:
     """Whether a second sentence follows the first."""
-    from sslviz.models.language import has_next_sentence
+    from sslviz.language.model import has_next_sentence
 
     name = asked.base.name if has_next_sentence(asked.base.name) else NEXT
     st.markdown("**Does one sentence follow the other?**")
@@ -198,7 +198,7 @@ def _next_sentence(asked: Asked) -> None:
         st.info(ui.escape(str(error)), icon=":material/edit:")
         return
     rows = (("the second follows", forth), ("swapped", back))
-    chips.bars([chips.Bars("Probability by " + name, "", rows)], key="language_follows", room=110)
+    token_picker.bars([token_picker.Bars("Probability by " + name, "", rows)], key="language_follows", room=110)
     st.markdown(
         f"{ui.escape(name)} gives {plots.share(forth)} that the second sentence follows the first, and "
         f"{plots.share(back)} the other way round."

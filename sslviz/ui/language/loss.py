@@ -12,8 +12,8 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
-from sslviz.ui.language.choice import Speaker, ask, copies
-from sslviz.ui.language.entry import Asked
+from sslviz.ui.language.model_picker import Speaker, ask, copies
+from sslviz.ui.language.sentence_input import Asked
 
 SENTENCES, LETTERS, STEPS = 50, 300, (10, 20, 40, 80, 160)  # of a training on the page
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)  # learning rates
@@ -140,12 +140,12 @@ def train(
     Returns:
         the trained copy.
     """
-    from sslviz import fill
+    from sslviz.language import predict
 
     if not texts:
         raise UserError("There is no sentence to train on: type some, one a line.")
     report("copying the model", 0.0)
-    training = fill.adapt(model, texts, steps=steps, lr=lr, seed=0)
+    training = predict.adapt(model, texts, steps=steps, lr=lr, seed=0)
     while True:
         try:
             step, value = next(training)

@@ -14,8 +14,9 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import checkpoint, plots, ui
+from sslviz import plots, ui
 from sslviz.errors import UserError
+from sslviz.store import checkpoint
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -93,7 +94,7 @@ def choose_model() -> Speaker:
 
 def _from_hub(name: str, instead: str | None) -> Speaker | None:
     """The model of the Hub that was asked for, or None with the reason, or the progress, on the page."""
-    from sslviz import hub
+    from sslviz.language import hub
 
     fallback = f" {ui.escape(instead)} answers meanwhile." if instead else ""
     if not hub.NAME.fullmatch(name):
@@ -132,7 +133,7 @@ def _fetch(name: str) -> None:
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the language model …")
 def _loaded(name: str, stamp: int, _progress: Callable[[float], None] | None = None) -> Any:
-    from sslviz.models import language
+    from sslviz.language import model as language
 
     return language.load(name, progress=_progress)
 
@@ -154,7 +155,7 @@ def other_head(loader: str, name: str) -> Any:
         loader: "load_causal" or "load_next_sentence", functions of `models.language`.
         name: bundled, own, or on the Hub.
     """
-    from sslviz import hub
+    from sslviz.language import hub
 
     if hub.find(name) is not None:
         return _other(loader, name)
@@ -184,7 +185,7 @@ def other_head(loader: str, name: str) -> Any:
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model …")
 def _other(loader: str, name: str, _progress: Callable[[float], None] | None = None) -> Any:
-    from sslviz.models import language
+    from sslviz.language import model as language
 
     return getattr(language, loader)(name, progress=_progress)
 
@@ -269,7 +270,7 @@ def answering(base: Speaker) -> Speaker:
 
 
 def ask(speaker: Speaker, question: str, *given: Any, **options: Any) -> Any:
-    """Put a question, the name of a function of `sslviz.fill`, to a model; asked again, the answer is at hand."""
+    """Put a question, a function of `sslviz.language.predict`, to a model; asked again, the answer is at hand."""
     store = _large if question == "attention" else _small
     return store(question, speaker.key, given, tuple(sorted(options.items())), speaker.model)
 
@@ -285,6 +286,6 @@ def _large(question: str, key: tuple, given: tuple, options: tuple, _model: Any)
 
 
 def _answer(question: str, model: Any, given: tuple, options: tuple) -> Any:
-    from sslviz import fill
+    from sslviz.language import predict
 
-    return getattr(fill, question)(model, *given, **dict(options))
+    return getattr(predict, question)(model, *given, **dict(options))

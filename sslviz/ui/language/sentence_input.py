@@ -15,8 +15,8 @@ import streamlit as st
 
 from sslviz import ui
 from sslviz.errors import UserError
-from sslviz.ui.language import chips
-from sslviz.ui.language.choice import Speaker, answering, ask
+from sslviz.ui.language import token_picker
+from sslviz.ui.language.model_picker import Speaker, answering, ask
 
 LONGEST = 20_000  # characters that may be typed
 IN_ADDRESS = 300  # characters of a sentence that the address keeps
@@ -62,7 +62,7 @@ class Asked:
     def place(self, position: int) -> str:
         """A name for the mask at a position: its word, or its number where it was typed."""
         piece = self.pieces[position]
-        if piece.word is None or self.word(piece.word).lower() in chips.MASKS:
+        if piece.word is None or self.word(piece.word).lower() in token_picker.MASKS:
             return f"mask {self.masks.index(position) + 1}" if len(self.masks) > 1 else "the mask"
         if piece.token.startswith("##") or self.word(piece.word).lower() != piece.token.lower():
             return f"“{piece.token}” of “{self.word(piece.word)}”"
@@ -97,7 +97,7 @@ def sentence(base: Speaker) -> Asked | None:
     if not text.strip():
         st.info("There is no text yet: type a sentence, or take one of the examples.", icon=":material/edit:")
         return None
-    from sslviz.sentence import cut, word_spans
+    from sslviz.language.sentence import cut, word_spans
 
     spans = word_spans(text)
     chosen = tuple(sorted({n for n in state.language_words if 0 <= n < len(spans)}))
@@ -113,7 +113,7 @@ def sentence(base: Speaker) -> Asked | None:
         return None
     mask_id = speaker.model.tokenizer.mask_token_id
     masks = tuple(p.position for p in found if not p.special and (p.id == mask_id or p.word in chosen))
-    chips.sentence(text, spans, chosen, speaker.model.tokenizer.mask_token, on_click=_click)
+    token_picker.sentence(text, spans, chosen, speaker.model.tokenizer.mask_token, on_click=_click)
     return Asked(base, speaker, text, chosen, spans, found, masks)
 
 
@@ -138,7 +138,7 @@ def _typed() -> None:
 
 def carried(before: str, after: str, chosen: Sequence[int]) -> list[int]:
     """Where clicked words of a text are after an edit: those before it and those behind it are the same words."""
-    from sslviz.sentence import word_spans
+    from sslviz.language.sentence import word_spans
 
     old, new = ([text[a:b] for a, b in word_spans(text)] for text in (before, after))
     shorter = min(len(old), len(new))
@@ -157,18 +157,18 @@ def settled(model: Any, text: str, chosen: Sequence[int], position: int, token: 
     The word stays under its mask where it was the last one, so that the other candidates stay on show. Of a word of
     several pieces the other pieces stay as typed masks.
     """
-    from sslviz.sentence import pieces, put, word_spans
+    from sslviz.language.sentence import pieces, put, word_spans
 
     found, spans = pieces(model, text), word_spans(text)
     piece = found[position]
     group = [p for p in found if p.position == position or (p.word == piece.word and p.word is not None)]
     start, end = group[0].start, group[-1].end
     opened = text[:start] + " ".join(["[MASK]"] * len(group)) + text[end:]
-    index = sum(text[a:b].lower() in chips.MASKS for a, b in spans if b <= start) + group.index(piece)
+    index = sum(text[a:b].lower() in token_picker.MASKS for a, b in spans if b <= start) + group.index(piece)
     new = put(opened, index, token)
     word, shift = piece.word if piece.word is not None else len(spans), len(word_spans(new)) - len(spans)
     others = [n if n < word else n + shift for n in chosen if n != word]
-    typed = any(new[a:b].lower() in chips.MASKS for a, b in word_spans(new))
+    typed = any(new[a:b].lower() in token_picker.MASKS for a, b in word_spans(new))
     if others or typed:
         return new, others
     return new, [n for n, (a, b) in enumerate(word_spans(new)) if a <= start < b]
@@ -229,8 +229,8 @@ def command(base: Speaker, asked: Asked | None) -> str:
 
 def script(base: Speaker, asked: Asked | None) -> str:
     """A script that gives it with the package."""
-    return f"""from sslviz.fill import fill
-from sslviz.models.language import load
+    return f"""from sslviz.language.predict import fill
+from sslviz.language.model import load
 
 model = load({base.name!r})
 for mask in fill(model, {_masked(asked)!r}, top_k=10):

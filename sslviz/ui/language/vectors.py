@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from sslviz import checkpoint, plots, reduce, topics, ui
-from sslviz.ui.language.choice import Speaker, ask, models
-from sslviz.ui.language.entry import Asked
+from sslviz import plots, ui
+from sslviz.bundled import topics
+from sslviz.evaluation import maps
+from sslviz.store import checkpoint
+from sslviz.ui.language.model_picker import Speaker, ask, models
+from sslviz.ui.language.sentence_input import Asked
 
 TWIN, WORDS = "random weights", "bag of words"
 PROBES = {"linear": "Linear", "knn": "k-NN"}
@@ -249,8 +252,8 @@ def _map(
 
 
 @st.cache_resource(max_entries=16, show_spinner="Drawing the map …")
-def _pca(name: tuple, _h: np.ndarray) -> reduce.Map:
-    return reduce.fit_map(_h, method="pca")
+def _pca(name: tuple, _h: np.ndarray) -> maps.Map:
+    return maps.fit_map(_h, method="pca")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -267,9 +270,9 @@ def _nearest(
     """A sentence and the test sentences whose vectors are most like its own, by cosine."""
     test = _test()
     if skip is None:
-        ids, cosines = reduce.neighbours(np.vstack([h, vector[None]]), len(h), NEAREST)
+        ids, cosines = maps.neighbours(np.vstack([h, vector[None]]), len(h), NEAREST)
     else:
-        ids, cosines = reduce.neighbours(h, skip, NEAREST)
+        ids, cosines = maps.neighbours(h, skip, NEAREST)
     named = "" if label is None else f" ({test.class_names[label]})"
     st.markdown(f"**{ui.escape(title)}**{named}")
     rows = [
@@ -284,7 +287,7 @@ def _nearest(
 
 def _scores(speaker: Speaker, found: Known, layer: int) -> None:
     """Accuracy beside the baselines, and from layer to layer."""
-    from sslviz.probe import accuracy_interval
+    from sslviz.evaluation.probes import accuracy_interval
 
     n, names = len(_test()), {"random": TWIN, WORDS: WORDS}
     probe = st.segmented_control(

@@ -10,9 +10,11 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import data, orders, plots, runs, ui
+from sslviz import plots, ui
+from sslviz.data import images as data
 from sslviz.errors import UserError
-from sslviz.jobs import Limits, Trainer
+from sslviz.jobs import process, request
+from sslviz.jobs.queue import Limits, Trainer
 from sslviz.ui.training import view
 
 # --- the one trainer of this server, and who looks at a run ---
@@ -57,7 +59,7 @@ def detach() -> None:
 # --- the form ---
 
 
-def form(scene: ui.Scene) -> orders.Order | None:
+def form(scene: ui.Scene) -> request.Order | None:
     """Draw the choices and start a run; what goes in, and where a full run has ended, are shown below.
 
     Returns:
@@ -66,18 +68,18 @@ def form(scene: ui.Scene) -> orders.Order | None:
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="train_form")
     if "train_method" not in st.session_state:  # not bound by Streamlit, which would put the label into the address
         asked = st.query_params.get("method")
-        st.session_state.train_method = asked if asked in orders.METHODS else "simclr"
+        st.session_state.train_method = asked if asked in request.METHODS else "simclr"
     method = row.segmented_control(
-        "Method", list(orders.METHODS), format_func=orders.METHODS.get, key="train_method", required=True,
+        "Method", list(request.METHODS), format_func=request.METHODS.get, key="train_method", required=True,
         width="content",
     )  # fmt: skip
     if st.query_params.get("method") != method:
         st.query_params["method"] = method
-    choices = orders.encoders_of(method)
+    choices = request.encoders_of(method)
     if st.session_state.get("train_encoder") not in choices:
         st.session_state.pop("train_encoder", None)
     encoder = row.selectbox(
-        "Encoder", choices, format_func=lambda key: orders.ENCODERS[key].title, key="train_encoder", width=300
+        "Encoder", choices, format_func=lambda key: request.ENCODERS[key].title, key="train_encoder", width=300
     )
     most = trainer().limits.minutes
     minutes = row.number_input(
@@ -87,7 +89,7 @@ def form(scene: ui.Scene) -> orders.Order | None:
     measure = row.button("Measure first", icon=":material/timer:", key="train_measure")
     settings, name, dataset = _advanced(method, scene.data)
     try:
-        order = orders.make_order(
+        order = request.make_order(
             method=method, dataset=dataset, encoder=encoder, minutes=minutes, settings=settings, name=name,
             most_minutes=most,
         )  # fmt: skip
@@ -99,7 +101,7 @@ def form(scene: ui.Scene) -> orders.Order | None:
     return order
 
 
-def _ask(order: orders.Order, *, start: bool, measure: bool) -> None:
+def _ask(order: request.Order, *, start: bool, measure: bool) -> None:
     """Queue the run or its measurement, and show what was measured."""
     key = ("estimate", *order.words())
     if start:
@@ -107,14 +109,14 @@ def _ask(order: orders.Order, *, start: bool, measure: bool) -> None:
         st.query_params["run"] = st.session_state.train_run
         st.rerun()
     if measure:
-        ui.worker().submit(key, ui.owner(), lambda report: runs.estimate(order, report))
+        ui.worker().submit(key, ui.owner(), lambda report: process.estimate(order, report))
     snapshot = ui.watch(key, height=64)
     if snapshot is not None and snapshot.state == "done":
         st.markdown(forecast(snapshot.result))
 
 
 def forecast(told: dict[str, Any]) -> str:
-    """One line of what a run will cost: see `sslviz.forecast`."""
+    """One line of what a run will cost: see `sslviz.training.estimate`."""
     free = f" of {told['free_mb']:,.0f} MiB that are free" if told.get("free_mb") else ""
     return (
         f"Measured here, beside whatever else this machine does: **{told['images_per_second']:,.0f} images/s**, so "
@@ -128,7 +130,7 @@ def _advanced(method: str, dataset: str) -> tuple[dict[str, float], str, str]:
     with st.expander("Advanced settings, own images", icon=":material/tune:"):
         cells = st.grid(3, min_column_width=250, gap="medium")
         values: dict[str, float] = {}
-        for setting in orders.settings_of(method):
+        for setting in request.settings_of(method):
             kind = int if setting.whole else float
             start = kind(setting.default[method])
             with cells.cell():
@@ -148,7 +150,7 @@ def _advanced(method: str, dataset: str) -> tuple[dict[str, float], str, str]:
             )
     if file is not None:
         try:
-            dataset = str(orders.keep_images(file.name, file.getvalue()))
+            dataset = str(request.keep_images(file.name, file.getvalue()))
         except UserError as error:
             st.error(ui.escape(str(error)))
     return values, name.strip(), dataset
@@ -183,7 +185,7 @@ def _before(scene: ui.Scene, method: str, dataset: str) -> None:
 # --- a run ---
 
 
-def watch(identity: str) -> runs.Snapshot:
+def watch(identity: str) -> process.Snapshot:
     """Draw a run: what may be done with it, a fragment that follows its steps, and what an evaluation has seen.
 
     The fragment is sent again every moment, so it is small; the page is drawn again when there is something new beside
@@ -211,16 +213,16 @@ def watch(identity: str) -> runs.Snapshot:
     return shown
 
 
-def _beside(now: runs.Snapshot) -> tuple[Any, ...]:
+def _beside(now: process.Snapshot) -> tuple[Any, ...]:
     """What the page shows of a run outside of the fragment."""
     return now.state, now.stopping, bool(now.maps), now.looks[-1:], now.detail_step
 
 
-def _controls(identity: str, now: runs.Snapshot) -> None:
+def _controls(identity: str, now: process.Snapshot) -> None:
     """The buttons that fit a run's state, outside the fragment, so that a tick never swallows a click."""
     order, go = now.order, trainer()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train_controls"):
-        st.markdown(f"**{order.name}**: {orders.METHODS[order.method]} on {ui.escape(ui.data_title(order.dataset))}")
+        st.markdown(f"**{order.name}**: {request.METHODS[order.method]} on {ui.escape(ui.data_title(order.dataset))}")
         if now.live:
             off = now.stopping or now.state in ("waiting", "starting")
             play = ("Play", "resume", "play_arrow") if now.state == "paused" else ("Pause", "pause", "pause")

@@ -12,12 +12,14 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import checkpoint, exchange, orders, plots, runs, ui
+from sslviz import plots, ui
 from sslviz.errors import UserError
+from sslviz.jobs import process, request
+from sslviz.store import bundle, checkpoint
 from sslviz.ui.training import console
 
 
-def afterwards(identity: str, now: runs.Snapshot) -> None:
+def afterwards(identity: str, now: process.Snapshot) -> None:
     """The model that a run has left: beside the bundled ones, where to look at it, and what may be done with it."""
     if not now.trained:
         return
@@ -52,7 +54,7 @@ def _handle(identity: str, name: str) -> None:
         new = st.text_input("Name", name, key=f"train_rename_{name}", max_chars=64, width=260)
         again = st.button("Rename", icon=":material/edit:", key="train_rename", disabled=new == name)
         st.download_button(
-            "Download", lambda: exchange.pack(name), f"{name}.safetensors", "application/octet-stream",
+            "Download", lambda: bundle.pack(name), f"{name}.safetensors", "application/octet-stream",
             on_click="ignore", icon=":material/download:", key="train_download",
         )  # fmt: skip
         with st.popover("Delete", icon=":material/delete:"):
@@ -60,9 +62,9 @@ def _handle(identity: str, name: str) -> None:
             gone = st.button(f"Delete {name}", key="train_delete")
     try:
         if again:
-            exchange.rename(name, new)
+            bundle.rename(name, new)
         elif gone:
-            exchange.delete(name)
+            bundle.delete(name)
             console.detach()
     except UserError as error:
         st.error(ui.escape(str(error)))
@@ -83,7 +85,7 @@ def bring() -> None:
         taken = st.session_state.setdefault("train_brought", {})
         if file.file_id not in taken:
             try:
-                taken[file.file_id] = exchange.unpack(file.getvalue()).name
+                taken[file.file_id] = bundle.unpack(file.getvalue()).name
             except UserError as error:
                 st.error(ui.escape(str(error)))
                 return
@@ -91,7 +93,7 @@ def bring() -> None:
         name = taken[file.file_id]
         key = ("maps", name)
         if ui.worker().progress(key) is None:
-            ui.worker().submit(key, ui.owner(), lambda report: runs.store_maps(name, report))
+            ui.worker().submit(key, ui.owner(), lambda report: process.store_maps(name, report))
         st.markdown(f"**{name}** is in every page's list now; its maps are stored once.")
         ui.watch(key, height=64)
 
@@ -108,7 +110,7 @@ def _compared(scene: ui.Scene) -> None:
         rows.append(
             {
                 "Model": model.model,
-                "Method": orders.METHODS.get(model.method, model.method),
+                "Method": request.METHODS.get(model.method, model.method),
                 "k-NN": plots.percent(float((y_pred == y[judged]).mean())),
                 "Training images": f"{model.card.get('n_train', 0):,}",
                 "Training time": plots.seconds(60 * model.card.get("minutes", 0)),
@@ -119,7 +121,7 @@ def _compared(scene: ui.Scene) -> None:
         st.caption("k-NN: half of the bundled test images vote on the other half, for every model alike.")
 
 
-def command_of(now: runs.Snapshot | None, order: orders.Order | None) -> str:
+def command_of(now: process.Snapshot | None, order: request.Order | None) -> str:
     """The command that repeats a run exactly, once it is known in steps; before, the one that would be started."""
     if now is not None and now.info.get("command"):
         return now.info["command"]
@@ -145,7 +147,7 @@ def script_of(command: str) -> str:
             lines.append(f"config = replace(config, {part}=replace(config.{part}, {', '.join(groups[prefix])}))")
     used = "from dataclasses import replace\n\n" if any("replace(" in line for line in lines) else ""
     return f"""{used}from sslviz import checkpoint
-from sslviz.train import config_for, fit
+from sslviz.training.loop import config_for, fit
 
 {chr(10).join(lines)}
 for event in fit(config):

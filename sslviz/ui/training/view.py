@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from sslviz import data, plots, runs
+from sslviz import plots
+from sslviz.data import images
+from sslviz.jobs import process
 from sslviz.ui.training import curves
 
 PROGRESS = 64  # pixels of the bar, and of what stands beside it
@@ -19,7 +21,7 @@ HEIGHT = 350  # of the three figures beside one another
 PICTURES = 340  # and of those below
 
 
-def progress(now: runs.Snapshot) -> None:
+def progress(now: process.Snapshot) -> None:
     """One line and a bar, in a place of fixed height."""
     with st.container(height=PROGRESS, border=False):
         if now.state == "waiting":
@@ -36,7 +38,7 @@ def progress(now: runs.Snapshot) -> None:
             st.progress(min(1.0, now.progress), text=doing + ", ".join(parts))
 
 
-def course(now: runs.Snapshot) -> None:
+def course(now: process.Snapshot) -> None:
     """The curves: of the losses, which grow with every step, and beside them of the judging."""
     grid = st.grid(2, min_column_width=300, gap="small")
     with grid.cell():
@@ -45,7 +47,7 @@ def course(now: runs.Snapshot) -> None:
         _judged(now)
 
 
-def chosen(now: runs.Snapshot) -> runs.Look | None:
+def chosen(now: process.Snapshot) -> process.Look | None:
     """The evaluation whose pictures are shown: the newest, or once the run has ended that of the slider."""
     with st.container(height=PROGRESS, border=False):
         if now.live or len(now.looks) < 2:
@@ -57,7 +59,7 @@ def chosen(now: runs.Snapshot) -> runs.Look | None:
         return now.looks[index]
 
 
-def _losses(now: runs.Snapshot) -> None:
+def _losses(now: process.Snapshot) -> None:
     colour = plots.encoder_colour(now.order.method)
     x = [point.epoch for point in now.points]
     parts = ("recon", "kl") if now.order.method == "vae" else ("positive", "negative")
@@ -81,7 +83,7 @@ def _losses(now: runs.Snapshot) -> None:
     curves.show(figure, key="train_losses", alt="Loss and its parts over the epochs", caption=caption)
 
 
-def _judged(now: runs.Snapshot) -> None:
+def _judged(now: process.Snapshot) -> None:
     """Online k-NN beside a gauge of collapse."""
     colour, method = plots.encoder_colour(now.order.method), now.order.method
     gauge, y_title = ("active_units", "active z") if method == "vae" else ("collapse", "spread of z")
@@ -107,7 +109,7 @@ def _judged(now: runs.Snapshot) -> None:
     )  # fmt: skip
 
 
-def map_of(now: runs.Snapshot, look: runs.Look | None) -> None:
+def map_of(now: process.Snapshot, look: process.Look | None) -> None:
     """The map of held-out images at an evaluation."""
     if look is None:
         with st.container(height=HEIGHT + 24, border=False, vertical_alignment="center"):
@@ -123,7 +125,7 @@ def map_of(now: runs.Snapshot, look: runs.Look | None) -> None:
 
 
 def _map_figure(paths: tuple[str, ...], path: str, dataset: str) -> Any:
-    names = data.describe(dataset).class_names or ("images",)
+    names = images.describe(dataset).class_names or ("images",)
     frames = [_arrays(other) for other in paths]
     here = [i for i, frame in enumerate(frames) if "xy" in frame]
     maps = dict(zip(here, plots.aligned([frames[i]["xy"] for i in here]), strict=True))
@@ -167,7 +169,7 @@ def _read(path: str, stamp: int) -> dict[str, np.ndarray]:
         return {key: file[key] for key in file.files}
 
 
-def pictures(now: runs.Snapshot, look: runs.Look | None) -> None:
+def pictures(now: process.Snapshot, look: process.Look | None) -> None:
     """A step that was asked for alone; then reconstructions and samples, or pairs, similarities and MoCo's queue."""
     with st.container():
         if now.state == "paused" and now.detail_step == now.step:
@@ -229,7 +231,7 @@ def pictures(now: runs.Snapshot, look: runs.Look | None) -> None:
             )  # fmt: skip
 
 
-def _alone(now: runs.Snapshot) -> None:
+def _alone(now: process.Snapshot) -> None:
     """A step that was asked for alone: its batch, its views, its losses and its gradients."""
     found = _arrays(now.detail)
     rows = {"x": "x", "x1": "view 1", "x2": "view 2", "x_hat": "x̂"}

@@ -1,0 +1,1 @@
+"""How everything in assets/ is made."""

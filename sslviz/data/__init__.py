@@ -1,0 +1,1 @@
+"""Image data: known datasets, files and folders of one's own, downloads."""

@@ -1,0 +1,1 @@
+"""How representations are judged: encoding, probes, baselines, maps."""

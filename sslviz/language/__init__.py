@@ -1,0 +1,1 @@
+"""Masked language models: text, tokens, models, and what they predict."""

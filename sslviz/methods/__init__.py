@@ -1,0 +1,1 @@
+"""Self-supervised methods, their encoders, views and losses."""

@@ -1,0 +1,1 @@
+"""Models on disk: checkpoints, bundles to hand on, cards."""

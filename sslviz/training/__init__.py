@@ -1,0 +1,1 @@
+"""Training: the loop, its estimate, and snapshots of a run for the page."""
