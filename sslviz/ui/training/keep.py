@@ -146,7 +146,7 @@ def script_of(command: str) -> str:
             part = prefix[:-1]
             lines.append(f"config = replace(config, {part}=replace(config.{part}, {', '.join(groups[prefix])}))")
     used = "from dataclasses import replace\n\n" if any("replace(" in line for line in lines) else ""
-    return f"""{used}from sslviz import checkpoint
+    return f"""{used}from sslviz.store import checkpoint
 from sslviz.training.loop import config_for, fit
 
 {chr(10).join(lines)}
