@@ -1,0 +1,37 @@
+"""What commands read: a model, and images that fit it."""
+
+from typing import Any
+
+from sslviz.errors import UserError
+
+
+def load_model(name: str) -> Any:
+    from sslviz.store.checkpoint import load
+
+    return load(name)
+
+
+def both_splits(dataset: str) -> tuple[Any, Any]:
+    from sslviz.data.images import load_images
+
+    return load_images(dataset, "train"), load_images(dataset, "test")
+
+
+def encoded(checkpoint: str, dataset: str, split: str) -> tuple[Any, Any]:
+    from sslviz.data.images import load_images
+    from sslviz.evaluation.embedding import encode
+
+    model, images = load_model(checkpoint), load_images(dataset, split)
+    check_fits(model, images, checkpoint)
+    return encode(model, images.x), images
+
+
+def check_fits(model: Any, images: Any, name: str) -> None:
+    """A model takes images of the channels (a VAE: of the shape) that it was made for."""
+    config, shape = model.config, tuple(images.x.shape[1:])
+    if model.method == "vae":
+        if shape != tuple(config.shape):
+            raise UserError(f"{name} takes images of shape {tuple(config.shape)}, {images.name} has {shape}.")
+    elif shape[0] != config.encoder.channels:
+        wanted = "grey" if config.encoder.channels == 1 else "colour"
+        raise UserError(f"{name} takes {wanted} images, {images.name} has {shape[0]} channel(s); choose another model.")

@@ -1,0 +1,66 @@
+"""`sslviz embed` and `sslviz map`: representations and their maps as files."""
+
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from sslviz.cli.inputs import encoded
+from sslviz.cli.output import answer
+
+
+def embed(
+    checkpoint: Positional[str],
+    dataset: Positional[str],
+    *,
+    out: Path,
+    split: Literal["train", "test"] = "test",
+    json: bool = False,
+) -> None:
+    """Write the representations h of a dataset's images to an .npz file (h, y).
+
+    Args:
+        checkpoint: a model's name or path.
+        dataset: a name, an .npz file or a folder of class folders.
+        out: the file to write.
+        split: which images.
+        json: print one JSON object.
+    """
+    from sslviz.data import npz
+
+    h, images = encoded(checkpoint, dataset, split)
+    npz.write(out, {"h": h, "y": images.y.numpy()})
+    result = {"path": str(out), "model": checkpoint, "dataset": dataset, "split": split, "shape": list(h.shape)}
+    answer(result, json, lambda: print(f"{out}: h {h.shape[0]:,} x {h.shape[1]} ({images.source})"))
+
+
+def map_(
+    checkpoint: Positional[str],
+    dataset: Positional[str],
+    *,
+    out: Path,
+    method: Literal["pca", "umap"] = "umap",
+    split: Literal["train", "test"] = "test",
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Write a 2-D map of a dataset's representations to an .npz file (xy, y).
+
+    Args:
+        checkpoint: a model's name or path.
+        dataset: a name, an .npz file or a folder of class folders.
+        out: the file to write.
+        method: PCA or UMAP of h.
+        split: which images.
+        seed: of UMAP.
+        json: print one JSON object.
+    """
+    from sslviz.data import npz
+    from sslviz.evaluation.maps import fit_map
+
+    h, images = encoded(checkpoint, dataset, split)
+    found = fit_map(h, method=method, seed=seed)
+    npz.write(out, {"xy": found.xy, "y": images.y.numpy()})
+    result = {"path": str(out), "model": checkpoint, "dataset": dataset, "split": split, "method": method}
+    result |= {"n": len(h), "trustworthiness": found.trustworthiness, "seed": seed}
+    answer(result, json, lambda: print(f"{out}: {method} of {len(h):,}, trustworthiness {found.trustworthiness:.3f}"))

@@ -1,0 +1,59 @@
+"""What commands print: one JSON object or lines for people, and progress on stderr."""
+
+import json as json_
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def answer(result: dict[str, Any], json: bool, show: Callable[[], None]) -> None:
+    if json:
+        print(json_.dumps(result))
+    else:
+        show()
+
+
+def tell(content: dict[str, Any]) -> None:
+    print(json_.dumps(content), flush=True)
+
+
+def show_progress(events: Any) -> None:
+    """A progress bar with the newest losses, and a line for each thing that stays."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn()) as bar:
+        task = bar.add_task("starting", total=1.0)
+        for event in events:
+            text = ", ".join(f"{key} {value:.3f}" for key, value in (event.losses or event.monitor).items())
+            bar.update(task, completed=event.progress)
+            if event.event == "start":
+                info = event.info
+                bar.print(
+                    f"{info['method']} on {info['dataset']} ({info['source']}), {info['parameters']:,} parameters"
+                )
+            elif event.event == "step":
+                bar.update(task, description=f"step {event.step}, {event.images_per_second:,.0f} images/s: {text}")
+            elif event.event == "monitor":
+                bar.print(f"epoch {event.epoch:.2f}: {', '.join(f'{k} {v:.3f}' for k, v in event.monitor.items())}")
+            elif event.event == "done":
+                bar.print(f"done in {event.seconds / 60:.1f} min: {event.path}")
+
+
+def fetching(name: str) -> Callable[[float], None]:
+    """Progress of a download on one line of stderr."""
+
+    def show(share: float) -> None:
+        print(f"\rfetching {name}: {share:4.0%}", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
+
+    return show
+
+
+def status() -> Callable[[dict[str, Any]], None]:
+    """Progress of an evaluation on one line of stderr."""
+
+    def show(event: dict[str, Any]) -> None:
+        text = f"{event['fraction']:4.0%} {event['encoder']}: {event['stage']}"
+        print(f"\r{text:60}", end="" if event["fraction"] < 1 else "\n", file=sys.stderr, flush=True)
+
+    return show

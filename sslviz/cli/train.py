@@ -1,0 +1,94 @@
+"""`sslviz train`: a run for people, as JSON lines, or obeying a page."""
+
+import itertools
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from sslviz.cli.output import answer, show_progress, tell
+
+
+def train(args: list[str]) -> None:
+    """Train METHOD (vae, simclr, moco) on DATASET (a name, an .npz file or a folder of class folders)."""
+    if len(args) < 2 or args[0].startswith("-") or args[1].startswith("-"):
+        print(f"usage: sslviz train METHOD DATASET [OPTIONS]\n\n{train.__doc__}\n")
+        print("`sslviz train simclr mnist -h` lists the options of SimCLR on MNIST with their defaults.")
+        sys.exit(0 if args in (["-h"], ["--help"]) else 2)
+    method, dataset, *rest = args
+    control = _listen(rest)
+    from sslviz.training.loop import TrainConfig, config_for, fit
+
+    default = config_for(method, dataset)
+    if any(word.split("=")[0] in ("--epochs", "--steps", "--minutes") for word in rest):
+        default = replace(default, epochs=None)
+
+    @dataclass(frozen=True)
+    class Arguments:
+        run: Annotated[TrainConfig, tyro.conf.arg(name="")]
+        json: bool = False
+        """Print one JSON object a line; "done" ends the training, and with --live "stored" follows for each map."""
+        estimate: bool = False
+        """Only measure a few steps, and print what the run would cost here."""
+        control: Literal["none", "stdin"] = "none"
+        """Obey "pause", "resume" and "step", a line each; the end of the input stops the run and keeps its state."""
+
+    arguments = tyro.cli(
+        Arguments, args=rest, default=Arguments(default), prog=f"sslviz train {method} {dataset}",
+        description=f"Train {method} on {dataset}.", config=(tyro.conf.AvoidSubcommands,),
+    )  # fmt: skip
+    if arguments.estimate:
+        _estimate(arguments.run, json=arguments.json)
+    elif control:
+        _obedient(arguments.run, control)
+    elif arguments.json:
+        for event in fit(arguments.run):
+            tell(event.as_dict())
+    else:
+        show_progress(fit(arguments.run))
+
+
+def _estimate(run: Any, *, json: bool) -> None:
+    """Print what a run would cost."""
+    from sslviz.training.estimate import plan
+
+    _, told = plan(run)
+    free = f", {told.free_mb:,.0f} are free" if told.free_mb else ""
+    answer(
+        told.as_dict(),
+        json,
+        lambda: print(
+            f"{told.images_per_second:,.0f} images/s: {told.steps:,} steps, {told.epochs:.1f} epochs, "
+            f"{told.seconds / 60:.1f} min; {told.memory_mb:,.0f} MiB of memory{free}"
+        ),
+    )
+
+
+def _listen(args: list[str]) -> Any:
+    """Obey the input from the first moment: torch takes seconds to load, and a server may end meanwhile."""
+    from sslviz.jobs.control import Control
+
+    asked = "--control=stdin" in args or ("--control", "stdin") in itertools.pairwise(args)
+    return Control(sys.stdin.fileno()) if asked else None
+
+
+def _obedient(run: Any, control: Any) -> None:
+    """Train for a page, which reads JSON lines and writes commands. A new run is measured first."""
+    from sslviz.bundled.recipes import store_maps
+    from sslviz.training.estimate import plan
+    from sslviz.training.loop import fit
+
+    try:
+        if not run.resume:
+            run, told = plan(run)
+            tell({"event": "estimate", "info": told.as_dict()})
+        done = None
+        for event in control.drive(fit(run)):
+            tell(event.as_dict())
+            done = Path(event.path) if event.event == "done" else None
+        for method in store_maps(done) if done and run.live else ():
+            tell({"event": "stored", "path": str(done), "info": {"map": method}})
+    finally:
+        control.end()
