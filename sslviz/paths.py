@@ -5,7 +5,9 @@ from pathlib import Path
 
 import platformdirs
 
-ROOT = Path(__file__).resolve().parent.parent  # of a checkout: app.py, pages and assets lie there
+PACKAGE = Path(__file__).resolve().parent
+SHARE = PACKAGE / "share"  # in an installed wheel; see .ci/hatch_build.py
+ROOT = SHARE if SHARE.is_dir() else PACKAGE.parent  # where app.py, pages and assets lie: else the checkout
 
 
 def data_dir() -> Path:
