@@ -1,0 +1,127 @@
+"""How good a masked language model is on a text: masked words found, pseudo-perplexity."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sslviz.errors import UserError
+from sslviz.language.model import MaskedLM, limit
+from sslviz.language.predict import pseudo_log_likelihood
+from sslviz.language.sentence import cut
+from sslviz.language.text import IGNORED, mask_words, tokenise
+
+MOST_WORDS = 100_000  # more than a sentence has
+
+
+@torch.no_grad()
+def evaluate_masked(
+    model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float = 0.15, batch_size: int = 32
+) -> dict[str, float]:
+    """Mask whole words at random and count those that the model finds: all their pieces first, or among the first five.
+
+    Only words with a letter in them and without unknown pieces are masked, each piece by the mask alone, at least one
+    word a sentence.
+
+    Args:
+        model: left in the mode that it was in.
+        texts: sentences; those without a word are left out.
+        seed: of the choice of words.
+        rate: share of the words masked at a time.
+        batch_size: sentences a forward pass.
+
+    Returns:
+        n_masked (words), n_sentences, top1 and top5 in [0, 1].
+    """
+    device, training, right = next(model.parameters()).device, model.training, {1: 0, 5: 0}
+    total = n_sentences = 0
+    model.eval()
+    for _, ids, words, masked, labels in _masked(model, texts, seed=seed, rate=rate, batch_size=batch_size):
+        chosen = labels != IGNORED
+        inputs = (masked, ids != model.tokenizer.pad_token_id, chosen)
+        logits = model(*(tensor.to(device) for tensor in inputs)).cpu()  # (M, V)
+        ranks = (logits > logits.gather(1, labels[chosen][:, None])).sum(1)  # (M,), 0 is first
+        whole = chosen.nonzero()[:, 0] * MOST_WORDS + words[chosen]  # (M,), one number a word
+        _, word = whole.unique(return_inverse=True)
+        worst = torch.zeros(int(word.max()) + 1, dtype=ranks.dtype).scatter_reduce(0, word, ranks, "amax")
+        total, n_sentences = total + len(worst), n_sentences + len(ids)
+        for k in right:
+            right[k] += int((worst < k).sum())
+    model.train(training)
+    found = {f"top{k}": count / max(1, total) for k, count in right.items()}
+    return {"n_masked": total, "n_sentences": n_sentences} | found
+
+
+def masked_spans(
+    model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float = 0.15, batch_size: int = 32
+) -> list[list[tuple[int, int]]]:
+    """The words that `evaluate_masked` masks with the same arguments: (start, end) in characters, for each sentence."""
+    spans: list[list[tuple[int, int]]] = [[] for _ in texts]
+    for rows, _, words, _, labels in _masked(model, texts, seed=seed, rate=rate, batch_size=batch_size):
+        encoded = model.tokenizer([texts[row] for row in rows], truncation=True, max_length=limit(model))
+        for i, row in enumerate(rows):
+            for word in sorted(set(words[i][labels[i] != IGNORED].tolist())):
+                start, end = encoded.word_to_chars(i, word)
+                start += len(texts[row][start:end]) - len(texts[row][start:end].lstrip())  # a space counted to it
+                spans[row].append((start, end))
+    return spans
+
+
+def pseudo_perplexity(model: MaskedLM, texts: Sequence[str], *, seed: int, n: int = 100) -> tuple[float, int]:
+    """Pseudo-perplexity a piece of some sentences drawn at random (Salazar et al. 2020); long ones are cut.
+
+    Returns:
+        exp of the mean negative log-probability of a piece, and how many sentences were drawn.
+
+    Raises:
+        UserError: no sentence that the model can read.
+    """
+    total, n_pieces, used = 0.0, 0, 0
+    for i in np.random.default_rng(seed).permutation(len(texts)):
+        try:
+            found = pseudo_log_likelihood(model, cut(model, texts[i]))
+        except UserError:  # unknown symbols only, or a mask in it
+            continue
+        total, n_pieces, used = total + found.total, n_pieces + len(found.pieces), used + 1
+        if used == n:
+            break
+    if not used:
+        raise UserError("There is no sentence that the model can read; give another text.")
+    return math.exp(-total / n_pieces), used
+
+
+def _masked(
+    model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float, batch_size: int
+) -> Iterator[tuple[np.ndarray, Tensor, Tensor, Tensor, Tensor]]:
+    """Batches of row numbers, and of ids, words, masked ids and labels (B, L)."""
+    tokenizer = model.tokenizer
+    sentences = tokenise(texts, tokenizer, max_length=limit(model))
+    row = np.repeat(np.arange(len(sentences)), sentences.lengths)
+    _, word = np.unique(row * MOST_WORDS + sentences.words, return_inverse=True)
+    good = np.bincount(word, _letters(tokenizer)[sentences.ids]) > 0
+    good &= np.bincount(word, sentences.ids == tokenizer.unk_token_id) == 0
+    sentences = replace(sentences, words=np.where(good[word], sentences.words, -1).astype(np.int16))
+    some = np.bincount(row, sentences.words >= 0, len(sentences)) > 0  # sentences with a word to mask
+    order = np.argsort(sentences.lengths, kind="stable")
+    order, generator = order[some[order]], torch.Generator().manual_seed(seed)
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        ids, words = sentences.batch(rows, pad_id=tokenizer.pad_token_id)
+        masked, labels = mask_words(
+            ids, words, rate=rate, mask_id=tokenizer.mask_token_id, vocab_size=len(tokenizer), generator=generator,
+            corrupt=False,
+        )  # fmt: skip
+        yield rows, ids, words, masked, labels
+
+
+def _letters(tokenizer: Any) -> np.ndarray:
+    """Whether each piece of a vocabulary has a letter in it, bool (V,)."""
+    ids = [[id] for id in range(len(tokenizer))]
+    texts = tokenizer.backend_tokenizer.decode_batch(ids, skip_special_tokens=False)
+    found = np.array([any(c.isalpha() for c in text) for text in texts])
+    found[tokenizer.all_special_ids] = False
+    return found
