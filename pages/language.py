@@ -35,20 +35,20 @@ ui.foldouts(
     r"\mathcal{L} = -\frac{1}{|M|} \sum_{m \in M} \log p(x_m \mid x_{\setminus M}), \qquad "
     r"\mathrm{PLL}(x) = \sum_{t} \log p(x_t \mid x_{\setminus t})",
     symbols={
-        r"x_{\setminus m}": ("the pieces with a mask at place m", "sentence.mask_text(model, text, words)"),
+        r"x_{\setminus m}": ("the tokens with a mask at place m", "sentence.mask_text(model, text, words)"),
         "h_m": ("hidden state at the mask, last layer", "model.model.base_model(...).last_hidden_state"),
         "E, b, g": ("word embeddings, bias and transform: the head", "language.head_of(model)"),
         "T": ("temperature", "fill.fill(..., temperature=1.0)"),
-        r"\mathcal{L}": ("loss of the pretraining task, nats per masked piece", "losses.masked_cross_entropy"),
-        r"\bar h": ("vector of a sentence: mean of its pieces' states", "fill.sentence_vectors(model, texts)"),
+        r"\mathcal{L}": ("loss of the pretraining task, nats per masked token", "losses.masked_cross_entropy"),
+        r"\bar h": ("vector of a sentence: mean of its tokens' states", "fill.sentence_vectors(model, texts)"),
         r"\mathrm{PLL}": ("pseudo-log-likelihood, nats", "fill.pseudo_log_likelihood(model, text)"),
     },
     source="sslviz.language.predict:fill",
     command=sentence_input.command(base, asked),
     script=sentence_input.script(base, asked),
     way=(
-        "A sentence as word pieces, some of them hidden behind a mask.",
-        "Every piece looks at every other, layer by layer; at the mask, the head compares the state with all words.",
+        "A sentence as tokens, some of them hidden behind a mask.",
+        "Every token looks at every other, layer by layer; at the mask, the head compares the state with all words.",
         "A probability for each word of the vocabulary; the loss is what the true word lacks.",
     ),
 )

@@ -21,13 +21,13 @@ TEXTS = (
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def word_pieces(words: Iterable[str]) -> list[str]:
-    """The pieces of a vocabulary: letters, short words whole, of long ones the first four letters and the rest."""
-    pieces = set()
+def word_tokens(words: Iterable[str]) -> list[str]:
+    """The tokens of a vocabulary: letters, short words whole, of long ones the first four letters and the rest."""
+    tokens = set()
     for word in words:
-        pieces |= set(word) | {f"##{letter}" for letter in word}
-        pieces |= {word} if len(word) < 7 else {word[:4], f"##{word[4:]}"}
-    return sorted(pieces)
+        tokens |= set(word) | {f"##{letter}" for letter in word}
+        tokens |= {word} if len(word) < 7 else {word[:4], f"##{word[4:]}"}
+    return sorted(tokens)
 
 
 def wordpiece(*, lowercase: bool = True):
@@ -38,7 +38,7 @@ def wordpiece(*, lowercase: bool = True):
     normalizer, splitter = normalizers.BertNormalizer(lowercase=lowercase), pre_tokenizers.BertPreTokenizer()
     words = (word for text in TEXTS for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = {piece: i for i, piece in enumerate([*special, *word_pieces(words)])}
+    vocabulary = {token: i for i, token in enumerate([*special, *word_tokens(words)])}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.add_special_tokens(special)
     tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter

@@ -16,8 +16,8 @@ from sslviz.evaluation.baselines import fit_baselines
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.maps import fit_map
 from sslviz.evaluation.protocol import evaluate
+from sslviz.language import evaluation, trigram
 from sslviz.language import model as language
-from sslviz.language import predict, trigram
 from sslviz.language.text import read_sentences
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.store import checkpoint
@@ -135,11 +135,11 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
     counts = trigram.fit(read_sentences(corpus / "train.txt"))
     trigram.write_small(counts, folder / trigram.FILE)
     texts = read_sentences(corpus / "heldout.txt")
-    results: dict[str, Any] = language.evaluate_masked(model, texts, seed=seed)
-    results["pseudo_perplexity"], results["n_pseudo"] = predict.pseudo_perplexity(model, texts, seed=seed)
-    results |= counts.judge(texts, language.masked_spans(model, texts, seed=seed))
+    results: dict[str, Any] = evaluation.evaluate_masked(model, texts, seed=seed)
+    results["pseudo_perplexity"], results["n_pseudo"] = evaluation.pseudo_perplexity(model, texts, seed=seed)
+    results |= counts.judge(texts, evaluation.masked_spans(model, texts, seed=seed))
     results["by_source"] = {
-        path.stem.removeprefix("heldout-"): language.evaluate_masked(model, read_sentences(path), seed=seed)
+        path.stem.removeprefix("heldout-"): evaluation.evaluate_masked(model, read_sentences(path), seed=seed)
         for path in sorted(corpus.glob("heldout-*.txt"))
     }
     sources = checkpoint.read_json(corpus / "corpus.json")

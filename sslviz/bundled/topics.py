@@ -207,7 +207,7 @@ def evaluate(
     model: "MaskedLM", *, probe: Literal["linear", "knn"], baselines: bool, seed: int, report: Report | None = None
 ) -> dict[str, float]:
     """Test accuracy of a probe of the last layer: "model", and with `baselines` "random" and "bag of words"."""
-    from sslviz.language.predict import sentence_vectors
+    from sslviz.language.explain import sentence_vectors
 
     train, test = load_topics("train"), load_topics("test")
     networks = {"model": model} | ({"random": untrained(model, seed=seed)} if baselines else {})
@@ -229,7 +229,7 @@ def evaluate(
 
 def judge(model: "MaskedLM", *, seed: int = 0, report: Report | None = None) -> Judged:
     """Encode all sentences with a model and its twin, and probe every layer; `report` may raise to cancel."""
-    from sslviz.language.predict import sentence_vectors
+    from sslviz.language.explain import sentence_vectors
 
     report = report or (lambda stage, share: None)
     train, test = load_topics("train"), load_topics("test")

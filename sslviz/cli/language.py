@@ -59,7 +59,7 @@ def evaluate_mlm(
         seed: of the choice of words and sentences.
         json: print one JSON object.
     """
-    from sslviz.language import hub, predict, trigram
+    from sslviz.language import evaluation, hub, trigram
     from sslviz.language import model as language
     from sslviz.language.text import read_sentences
 
@@ -69,13 +69,13 @@ def evaluate_mlm(
         counts = trigram.fit(read_sentences(corpus))
     elif (stored := (hub.find(model) or Path()) / trigram.FILE).is_file():
         counts = trigram.load(stored)
-    result = {"model": model, "file": str(textfile)} | language.evaluate_masked(network, texts, seed=seed)
+    result = {"model": model, "file": str(textfile)} | evaluation.evaluate_masked(network, texts, seed=seed)
     if not result["n_masked"]:
         raise UserError(f"{textfile} has no word that {model} could be asked for; give a text with sentences.")
-    result["pseudo_perplexity"], result["n_pseudo"] = predict.pseudo_perplexity(network, texts, seed=seed)
+    result["pseudo_perplexity"], result["n_pseudo"] = evaluation.pseudo_perplexity(network, texts, seed=seed)
     result |= {"trigram_top1": None, "trigram_left_top1": None, "seed": seed}
     if counts:
-        result |= counts.judge(texts, language.masked_spans(network, texts, seed=seed))
+        result |= counts.judge(texts, evaluation.masked_spans(network, texts, seed=seed))
 
     def show() -> None:
         print(f"{result['n_masked']:,} masked words in {result['n_sentences']:,} sentences of {textfile}")
@@ -83,6 +83,6 @@ def evaluate_mlm(
         if counts:
             print(f"{'trigrams, both sides':24} {result['trigram_top1']:6.1%} first")
             print(f"{'trigrams, from the left':24} {result['trigram_left_top1']:6.1%} first")
-        print(f"pseudo-perplexity {result['pseudo_perplexity']:.1f} a piece, of {result['n_pseudo']} sentences")
+        print(f"pseudo-perplexity {result['pseudo_perplexity']:.1f} a token, of {result['n_pseudo']} sentences")
 
     answer(result, json, show)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sslviz.errors import UserError
 from sslviz.language.model import MaskedLM
 from sslviz.language.predict import log_softmax, logits_at
-from sslviz.language.sentence import Piece, pieces, readable
+from sslviz.language.sentence import Token, readable, tokens_of
 from sslviz.language.text import IGNORED, mask_words
 from sslviz.methods.losses import masked_cross_entropy
 
@@ -30,8 +30,8 @@ class MaskedLoss:
 
 
 def masked_losses(model: MaskedLM, text: str, *, seed: int, rate: float = 0.15) -> tuple[MaskedLoss, ...]:
-    """Mask words at random as in training (80 % mask, 10 % another piece, 10 % left), and the loss at each piece."""
-    found, tokenizer = pieces(model, text), model.tokenizer
+    """Mask words at random as in training (80 % mask, 10 % another token, 10 % left), and the loss at each token."""
+    found, tokenizer = tokens_of(model, text), model.tokenizer
     ids, words = _ids_and_words(found, tokenizer)
     if not (words >= 0).any():
         raise UserError("There is no word to mask in this text; type a sentence.")
@@ -80,7 +80,7 @@ def adapt(
     if len(texts) > MAX_TEXTS or not 1 <= steps <= MAX_STEPS:
         raise UserError(f"Give at most {MAX_TEXTS} sentences and from 1 to {MAX_STEPS} steps.")
     tokenizer = model.tokenizer
-    rows = [_ids_and_words(pieces(model, text), tokenizer) for text in texts]
+    rows = [_ids_and_words(tokens_of(model, text), tokenizer) for text in texts]
     rows = [(ids[0], words[0]) for ids, words in rows if (words >= 0).any()]
     if not rows:
         raise UserError("There is no word to mask in these sentences; type others.")
@@ -113,7 +113,7 @@ def adapt(
     return copy.eval().requires_grad_(False)
 
 
-def _ids_and_words(found: Sequence[Piece], tokenizer: Any) -> tuple[Tensor, Tensor]:
+def _ids_and_words(found: Sequence[Token], tokenizer: Any) -> tuple[Tensor, Tensor]:
     """Pieces as a batch of one for `mask_words`: ids and words (1, L), -1 where nothing may be masked."""
     kept = [-1 if p.word is None or p.id in tokenizer.all_special_ids else p.word for p in found]
     return torch.tensor([[p.id for p in found]]), torch.tensor([kept])

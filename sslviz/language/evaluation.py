@@ -22,9 +22,9 @@ MOST_WORDS = 100_000  # more than a sentence has
 def evaluate_masked(
     model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float = 0.15, batch_size: int = 32
 ) -> dict[str, float]:
-    """Mask whole words at random and count those that the model finds: all their pieces first, or among the first five.
+    """Mask whole words at random and count those that the model finds: all their tokens first, or among the first five.
 
-    Only words with a letter in them and without unknown pieces are masked, each piece by the mask alone, at least one
+    Only words with a letter in them and without unknown tokens are masked, each token by the mask alone, at least one
     word a sentence.
 
     Args:
@@ -72,26 +72,26 @@ def masked_spans(
 
 
 def pseudo_perplexity(model: MaskedLM, texts: Sequence[str], *, seed: int, n: int = 100) -> tuple[float, int]:
-    """Pseudo-perplexity a piece of some sentences drawn at random (Salazar et al. 2020); long ones are cut.
+    """Pseudo-perplexity a token of some sentences drawn at random (Salazar et al. 2020); long ones are cut.
 
     Returns:
-        exp of the mean negative log-probability of a piece, and how many sentences were drawn.
+        exp of the mean negative log-probability of a token, and how many sentences were drawn.
 
     Raises:
         UserError: no sentence that the model can read.
     """
-    total, n_pieces, used = 0.0, 0, 0
+    total, n_tokens, used = 0.0, 0, 0
     for i in np.random.default_rng(seed).permutation(len(texts)):
         try:
             found = pseudo_log_likelihood(model, cut(model, texts[i]))
         except UserError:  # unknown symbols only, or a mask in it
             continue
-        total, n_pieces, used = total + found.total, n_pieces + len(found.pieces), used + 1
+        total, n_tokens, used = total + found.total, n_tokens + len(found.tokens), used + 1
         if used == n:
             break
     if not used:
         raise UserError("There is no sentence that the model can read; give another text.")
-    return math.exp(-total / n_pieces), used
+    return math.exp(-total / n_tokens), used
 
 
 def _masked(
@@ -119,7 +119,7 @@ def _masked(
 
 
 def _letters(tokenizer: Any) -> np.ndarray:
-    """Whether each piece of a vocabulary has a letter in it, bool (V,)."""
+    """Whether each token of a vocabulary has a letter in it, bool (V,)."""
     ids = [[id] for id in range(len(tokenizer))]
     texts = tokenizer.backend_tokenizer.decode_batch(ids, skip_special_tokens=False)
     found = np.array([any(c.isalpha() for c in text) for text in texts])

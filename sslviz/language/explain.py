@@ -8,7 +8,7 @@ import torch
 from sslviz.errors import UserError
 from sslviz.language.model import MaskedLM, limit
 from sslviz.language.predict import Mask, answers, body
-from sslviz.language.sentence import MaskedText, mask_text, pieces, readable
+from sslviz.language.sentence import MaskedText, mask_text, readable, tokens_of
 
 
 @torch.no_grad()
@@ -27,16 +27,16 @@ def logit_lens(
 
 @torch.no_grad()
 def attention(model: MaskedLM, text: str, *, words: Sequence[int] = ()) -> tuple[np.ndarray, tuple[str, ...]]:
-    """How much each piece (row) looks at each other (column), in every layer and head.
+    """How much each token (row) looks at each other (column), in every layer and head.
 
     Returns:
         float32 (layers, heads, L, L), each row sums to 1; and the L tokens. Without masks and `words` the sentence is
         read as it stands.
 
     Raises:
-        UserError: a kind of model that gives no such weights, or see `pieces`.
+        UserError: a kind of model that gives no such weights, or see `tokens_of`.
     """
-    found = pieces(model, text)
+    found = tokens_of(model, text)
     if words or model.tokenizer.mask_token_id in [p.id for p in found]:
         masked = mask_text(model, text, words)
     else:
@@ -75,7 +75,7 @@ def sentence_vectors(
     batch_size: int = 32,
     progress: Callable[[float], None] | None = None,
 ) -> np.ndarray:
-    """Sentences as vectors: the mean of a layer's states over their pieces, special ones left out.
+    """Sentences as vectors: the mean of a layer's states over their tokens, special ones left out.
 
     Args:
         model: in eval mode.

@@ -25,7 +25,7 @@ if not torch.cuda.is_available():
     # transformers loads torch's compiler, and that Triton where it is installed: 80 MB for code that runs on GPUs only
     sys.modules.setdefault("triton", None)
 
-MAX_PIECES = 512  # of a sentence, whatever more a model could take: attention is quadratic
+MAX_TOKENS = 512  # of a sentence, whatever more a model could take: attention is quadratic
 MOST_WORDS = 100_000  # more than a sentence has
 
 
@@ -36,7 +36,7 @@ class MaskedLMConfig:
     Attributes:
         base: folder of the model to start from, in the layout of `transformers`; it may lack the vocabulary head.
         mask_rate: share of the words that are masked.
-        max_length: pieces of a sentence, what is longer is cut.
+        max_length: tokens of a sentence, what is longer is cut.
         heldout: share of the sentences that are only watched, the last ones of the file.
         freeze_embeddings: leave the word embeddings, which the head shares, as they are.
     """
@@ -61,10 +61,10 @@ class MaskedLM(nn.Module):
         self.name = name
 
     def forward(self, ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
-        """Logits of the pieces at some positions.
+        """Logits of the tokens at some positions.
 
         Args:
-            ids: pieces, int64 (B, L).
+            ids: tokens, int64 (B, L).
             attention_mask: (B, L), 0 where padded.
             positions: bool (B, L), M of them true.
 
@@ -83,7 +83,7 @@ class MaskedLM(nn.Module):
 
 @dataclass(frozen=True)
 class CausalLM:
-    """A model that reads from the left and predicts the next piece (GPT-2), with its tokenizer."""
+    """A model that reads from the left and predicts the next token (GPT-2), with its tokenizer."""
 
     model: Any
     tokenizer: Any
@@ -298,13 +298,13 @@ def _folder(name: str | Path) -> Path:
 def load_base(config: MaskedLMConfig, *, seed: int, frequencies: Tensor | None = None) -> MaskedLM:
     """The model that a training starts from.
 
-    A missing head begins as what helps most: the identity before the decoder, and the logarithm of each piece's
+    A missing head begins as what helps most: the identity before the decoder, and the logarithm of each token's
     frequency as the decoder's bias.
 
     Args:
         config: names the folder in `base`.
         seed: of the weights that the folder lacks.
-        frequencies: how often each piece stands in the text (V,), for a missing head's bias.
+        frequencies: how often each token stands in the text (V,), for a missing head's bias.
 
     Raises:
         UserError: no such folder, or its files can't be read as a masked language model with a fast tokenizer.
@@ -362,12 +362,12 @@ def _round(path: Path) -> None:
 
 
 def limit(model: MaskedLM) -> int:
-    """The most pieces that a sentence may have, special ones included."""
-    most = getattr(model.model.config, "max_position_embeddings", None) or MAX_PIECES
+    """The most tokens that a sentence may have, special ones included."""
+    most = getattr(model.model.config, "max_position_embeddings", None) or MAX_TOKENS
     for name, module in model.model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
             most -= module.padding_idx + 1 if module.padding_idx is not None else 0  # RoBERTa counts from there
-    return int(min(most, model.tokenizer.model_max_length, MAX_PIECES))
+    return int(min(most, model.tokenizer.model_max_length, MAX_TOKENS))
 
 
 @torch.no_grad()

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from sslviz.errors import UserError
-from sslviz.language.model import MAX_PIECES, CausalLM, MaskedLM, NextSentence
-from sslviz.language.sentence import MaskedText, Piece, mask_text, pieces, put, readable, word_spans
+from sslviz.language.model import MAX_TOKENS, CausalLM, MaskedLM, NextSentence
+from sslviz.language.sentence import MaskedText, Token, mask_text, put, readable, tokens_of, word_spans
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Mask:
     """What is predicted at one place.
 
     Attributes:
-        position: of the mask among the pieces.
+        position: of the mask among the tokens.
         predictions: the most probable first.
         entropy: of the whole distribution, in nats.
         original: the token that stood there, None where the mask was typed.
@@ -59,9 +59,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Score:
-    """How probable a word is: of all its pieces, each given those before it; the rank (1 is first) of one piece."""
+    """How probable a word is: of all its tokens, each given those before it; the rank (1 is first) of one token."""
 
-    pieces: tuple[str, ...]
+    tokens: tuple[str, ...]
     probability: float
     rank: int | None
 
@@ -71,14 +71,14 @@ class PLL:
     """Pseudo-log-likelihood of a sentence in nats (Salazar et al. 2020, arXiv:1910.14659).
 
     Attributes:
-        total: the sum over all pieces.
-        pieces: those that are scored, without the special ones at the ends.
-        log_probabilities: of each piece given all others (n_pieces,).
-        words: for each word of `word_spans` the sum over its pieces.
+        total: the sum over all tokens.
+        tokens: those that are scored, without the special ones at the ends.
+        log_probabilities: of each token given all others (n_tokens,).
+        words: for each word of `word_spans` the sum over its tokens.
     """
 
     total: float
-    pieces: tuple[Piece, ...]
+    tokens: tuple[Token, ...]
     log_probabilities: np.ndarray
     words: tuple[float, ...]
 
@@ -122,7 +122,7 @@ def fill_in_turn(model: MaskedLM, text: str, *, words: Sequence[int] = ()) -> tu
 def score(model: MaskedLM, text: str, word: str, *, words: Sequence[int] = ()) -> Score:
     """How probable a word is at the first mask.
 
-    A word of several pieces gets as many masks; its probability is the product of each piece's, filled left to right.
+    A word of several tokens gets as many masks; its probability is the product of each token's, filled left to right.
     The masks of the first masked word are taken together; other masks stay.
 
     Raises:
@@ -131,34 +131,34 @@ def score(model: MaskedLM, text: str, word: str, *, words: Sequence[int] = ()) -
     if not (word := word.strip()):
         raise UserError("There is no word to score; type one.")
     masked, mask_id = mask_text(model, text, words), model.tokenizer.mask_token_id
-    found = pieces(model, text)
+    found = tokens_of(model, text)
     first = [found[p] for p, group in zip(masked.positions, masked.groups, strict=True) if group == 0]
     start, end = first[0].start, first[-1].end
     others = {n for p in masked.positions if (n := found[p].word) is not None} - {first[0].word}
     shift = len(word_spans(text[:start] + word + text[end:])) - len(word_spans(text))
-    written = pieces(model, text[:start] + word + text[end:])
+    written = tokens_of(model, text[:start] + word + text[end:])
     target = [p for p in written if not p.special and p.start < start + len(word) and p.end > start]
     if any(p.id in (model.tokenizer.unk_token_id, mask_id) for p in target) or not target:
-        raise UserError(f"The model has no pieces for '{word}'; type another word.")
+        raise UserError(f"The model has no tokens for '{word}'; type another word.")
     inside = {p.position for p in target}
     later = {n + shift if n > (first[0].word or 0) else n for n in others}
     ids = [mask_id if p.position in inside or p.word in later else p.id for p in written]
     total, rank = 0.0, None
-    for piece in target:
-        row = log_softmax(logits_at(model, [ids], [[piece.position]]))[0]  # (V,)
-        total += float(row[piece.id])
-        rank = int((row > row[piece.id]).sum()) + 1
-        ids[piece.position] = piece.id
+    for token in target:
+        row = log_softmax(logits_at(model, [ids], [[token.position]]))[0]  # (V,)
+        total += float(row[token.id])
+        rank = int((row > row[token.id]).sum()) + 1
+        ids[token.position] = token.id
     return Score(tuple(p.token for p in target), math.exp(total), rank if len(target) == 1 else None)
 
 
 def pseudo_log_likelihood(model: MaskedLM, text: str, *, batch_size: int = 32) -> PLL:
-    """Mask every piece of a sentence in turn, and add up the logarithms of what the model gives to each.
+    """Mask every token of a sentence in turn, and add up the logarithms of what the model gives to each.
 
     Raises:
-        UserError: the sentence has a mask in it, or see `pieces`.
+        UserError: the sentence has a mask in it, or see `tokens_of`.
     """
-    found, mask_id = pieces(model, text), model.tokenizer.mask_token_id
+    found, mask_id = tokens_of(model, text), model.tokenizer.mask_token_id
     ids = [p.id for p in found]
     if mask_id in ids:
         raise UserError("A sentence with a mask can't be scored as a whole; put a word in its place.")
@@ -170,9 +170,9 @@ def pseudo_log_likelihood(model: MaskedLM, text: str, *, batch_size: int = 32) -
         log_probabilities = log_softmax(logits_at(model, rows, [[p.position] for p in part]))  # (B, V)
         values += [float(row[p.id]) for row, p in zip(log_probabilities, part, strict=True)]
     words = [0.0] * len(word_spans(text))
-    for piece, value in zip(scored, values, strict=True):
-        if piece.word is not None:
-            words[piece.word] += value
+    for token, value in zip(scored, values, strict=True):
+        if token.word is not None:
+            words[token.word] += value
     return PLL(math.fsum(values), scored, np.array(values), tuple(words))
 
 
@@ -189,9 +189,9 @@ def next_word(causal: CausalLM, prefix: str, *, top_k: int = 10, temperature: fl
     if not prefix.strip():
         raise UserError("There is no text to go on from; type the beginning of a sentence.")
     ids = causal.tokenizer(prefix.rstrip(), verbose=False)["input_ids"]
-    most = min(getattr(causal.model.config, "max_position_embeddings", None) or MAX_PIECES, MAX_PIECES)
+    most = min(getattr(causal.model.config, "max_position_embeddings", None) or MAX_TOKENS, MAX_TOKENS)
     if len(ids) > most:
-        raise UserError(f"This text has {len(ids):,} pieces, and the model reads at most {most:,}; shorten it.")
+        raise UserError(f"This text has {len(ids):,} tokens, and the model reads at most {most:,}; shorten it.")
     device = next(causal.model.parameters()).device
     logits = causal.model(input_ids=torch.tensor([ids], device=device), logits_to_keep=1).logits[0, -1:]
     return _predictions(causal.tokenizer, _tempered(logits, temperature)[0], top_k)
@@ -210,7 +210,7 @@ def next_sentence(model: NextSentence, a: str, b: str) -> float:
     encoded = model.tokenizer(a, b, return_tensors="pt", verbose=False).to(device)
     length, most = encoded["input_ids"].shape[1], model.model.config.max_position_embeddings
     if length > most:
-        raise UserError(f"The two sentences have {length:,} pieces, and the model reads at most {most:,}; shorten one.")
+        raise UserError(f"The two sentences have {length:,} tokens, and the model reads at most {most:,}; shorten one.")
     return float(model.model(**encoded).logits[0].double().softmax(0)[0])  # the first is "is next"
 
 

@@ -1,4 +1,4 @@
-"""One sentence as a masked language model reads it: words to click, pieces, masks. Positions count pieces from 0.
+"""One sentence as a masked language model reads it: words to click, tokens, masks. Positions count tokens from 0.
 
 A mask may be typed as [MASK] or <mask> whatever the model calls it.
 """
@@ -18,15 +18,15 @@ _APOSTROPHES, _POINTS = "'’", ".,:"
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A word piece: its place, its id, and the characters of the text that it stands for."""
+class Token:
+    """A token: its place, its id, and the characters of the text that it stands for."""
 
     position: int
     id: int
     token: str  # readable: "france", "##ing", "[CLS]"
-    word: int | None  # number of its word in `word_spans`; None for punctuation and special pieces
+    word: int | None  # number of its word in `word_spans`; None for punctuation and special tokens
     start: int
-    end: int  # = start for the special pieces at the ends
+    end: int  # = start for the special tokens at the ends
 
     @property
     def special(self) -> bool:
@@ -39,11 +39,11 @@ class MaskedText:
     """A sentence with masks in it.
 
     Attributes:
-        ids: its pieces, special ones at the ends.
+        ids: its tokens, special ones at the ends.
         positions: of the masks.
         originals: what stood at each mask, None where the mask was typed.
-        text: the sentence with the model's own mask token, one for each masked piece.
-        original_ids: the pieces' ids before the masks of this call.
+        text: the sentence with the model's own mask token, one for each masked token.
+        original_ids: the tokens' ids before the masks of this call.
         groups: for each mask the number of the masked word that it is part of, from 0; each typed mask is its own.
     """
 
@@ -64,43 +64,43 @@ def word_spans(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(found.span() for found in _WORD.finditer(classes))
 
 
-def pieces(model: MaskedLM, text: str) -> tuple[Piece, ...]:
-    """The pieces of a sentence, those that the tokenizer adds at the ends included.
+def tokens_of(model: MaskedLM, text: str) -> tuple[Token, ...]:
+    """The tokens of a sentence, those that the tokenizer adds at the ends included.
 
     Raises:
-        UserError: empty text, text of unknown symbols only, or more pieces than the model takes.
+        UserError: empty text, text of unknown symbols only, or more tokens than the model takes.
     """
-    found = _pieces(model.tokenizer, _checked(text))
+    found = _tokens_of(model.tokenizer, _checked(text))
     if len(found) > (most := limit(model)):
-        raise UserError(f"This text has {len(found):,} pieces, and the model reads at most {most:,}; shorten it.")
+        raise UserError(f"This text has {len(found):,} tokens, and the model reads at most {most:,}; shorten it.")
     tokenizer = model.tokenizer
-    if all(piece.special or piece.id == tokenizer.unk_token_id for piece in found):
+    if all(token.special or token.id == tokenizer.unk_token_id for token in found):
         raise UserError("The model knows none of these symbols; type words in a language that it has learnt.")
     return found
 
 
 def cut(model: MaskedLM, text: str) -> str:
     """The beginning of a text, as much as the model can read."""
-    found, most = _pieces(model.tokenizer, _checked(text)), limit(model)
+    found, most = _tokens_of(model.tokenizer, _checked(text)), limit(model)
     if len(found) <= most:
         return text
-    ends = sum(piece.special for piece in found)
-    kept = [piece for piece in found if not piece.special][: most - ends]
+    ends = sum(token.special for token in found)
+    kept = [token for token in found if not token.special][: most - ends]
     return text[: kept[-1].end].rstrip()
 
 
 def mask_text(model: MaskedLM, text: str, words: Sequence[int] = ()) -> MaskedText:
-    """Mask all pieces of some words; typed masks stay masks.
+    """Mask all tokens of some words; typed masks stay masks.
 
     Args:
-        model: its tokenizer makes the pieces.
+        model: its tokenizer makes the tokens.
         text: a sentence.
         words: numbers of words in `word_spans(text)`.
 
     Raises:
-        UserError: nothing is masked, there is no such word, or see `pieces`.
+        UserError: nothing is masked, there is no such word, or see `tokens_of`.
     """
-    found, mask_id = pieces(model, text), model.tokenizer.mask_token_id
+    found, mask_id = tokens_of(model, text), model.tokenizer.mask_token_id
     n_words, chosen = len(word_spans(text)), set(words)
     if bad := [word for word in chosen if not 0 <= word < n_words]:
         raise UserError(f"The sentence has {n_words} words, none with the number {bad[0]}; choose another.")
@@ -108,14 +108,14 @@ def mask_text(model: MaskedLM, text: str, words: Sequence[int] = ()) -> MaskedTe
     if not masks:
         raise UserError("Nothing is masked yet; choose a word to mask, or type [MASK] in its place.")
     groups: list[int] = []
-    for i, piece in enumerate(masks):
-        same = i > 0 and piece.word is not None and piece.word == masks[i - 1].word and piece.id != mask_id
+    for i, token in enumerate(masks):
+        same = i > 0 and token.word is not None and token.word == masks[i - 1].word and token.id != mask_id
         groups.append(groups[-1] + (not same) if groups else 0)
     shown, last = [], 0
-    for piece in masks:
-        shown += [text[last : piece.start] or ("" if piece.start == 0 else " "), model.tokenizer.mask_token]
-        last = piece.end
-    positions = {piece.position for piece in masks}
+    for token in masks:
+        shown += [text[last : token.start] or ("" if token.start == 0 else " "), model.tokenizer.mask_token]
+        last = token.end
+    positions = {token.position for token in masks}
     return MaskedText(
         ids=tuple(mask_id if p.position in positions else p.id for p in found),
         positions=tuple(p.position for p in masks),
@@ -139,7 +139,7 @@ def put(text: str, mask_index: int, token: str) -> str:
 
 
 def readable(tokenizer: Any, id: int) -> str:
-    """A piece for people: "##ing" as BERT writes it, without the marks that other tokenizers put for a space."""
+    """A token for people: "##ing" as BERT writes it, without the marks that other tokenizers put for a space."""
     raw = tokenizer.convert_ids_to_tokens(id)
     if raw is None:  # a vocabulary that was padded to a round number
         return f"[{id}]"
@@ -148,10 +148,10 @@ def readable(tokenizer: Any, id: int) -> str:
     return tokenizer.convert_tokens_to_string([raw]).strip() or ("␣" if raw.strip("Ġ▁ ") == "" else raw)
 
 
-# how a text becomes pieces ------------------------------------------------------------------------------------------
+# how a text becomes tokens ------------------------------------------------------------------------------------------
 
 
-def _pieces(tokenizer: Any, text: str) -> tuple[Piece, ...]:
+def _tokens_of(tokenizer: Any, text: str) -> tuple[Token, ...]:
     written, origin = _with_masks(text, tokenizer.mask_token)
     encoded = tokenizer(written, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
     spans = word_spans(text)
@@ -159,7 +159,7 @@ def _pieces(tokenizer: Any, text: str) -> tuple[Piece, ...]:
     columns = (encoded["input_ids"], encoded["offset_mapping"], encoded["special_tokens_mask"])
     for position, (id, (start, end), special) in enumerate(zip(*columns, strict=True)):
         if special and id != tokenizer.mask_token_id:
-            found.append(Piece(position, id, readable(tokenizer, id), None, 0, 0))
+            found.append(Token(position, id, readable(tokenizer, id), None, 0, 0))
             continue
         while start < end and written[start].isspace():  # some tokenizers count the space before a word to it
             start += 1
@@ -167,7 +167,7 @@ def _pieces(tokenizer: Any, text: str) -> tuple[Piece, ...]:
         while word < len(spans) and spans[word][1] <= start:
             word += 1
         inside = word < len(spans) and spans[word][0] < max(end, start + 1)
-        found.append(Piece(position, id, readable(tokenizer, id), word if inside else None, start, max(end, start + 1)))
+        found.append(Token(position, id, readable(tokenizer, id), word if inside else None, start, max(end, start + 1)))
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Sentences: reading, splitting, tokenising, masking, batches of like length. Word pieces are ids of a tokenizer.
+"""Sentences: reading, splitting, tokenising, masking, batches of like length. tokens are ids of a tokenizer.
 
 A tokenizer is any fast one of `transformers`; nothing here loads one.
 """
@@ -26,8 +26,8 @@ class Sentences:
     """Tokenised sentences, one after another in flat arrays.
 
     Attributes:
-        ids: word pieces with the special ones at both ends, int32.
-        words: for each piece the number of its word within the sentence, -1 for special pieces, int16.
+        ids: tokens with the special ones at both ends, int32.
+        words: for each token the number of its word within the sentence, -1 for special tokens, int16.
         starts: int64 (N + 1,), where each sentence begins in the arrays above.
     """
 
@@ -95,7 +95,7 @@ def split_sentences(text: str) -> list[str]:
 
 
 def tokenise(texts: Sequence[str], tokenizer: Any, *, max_length: int = 64, chunk: int = 20_000) -> Sentences:
-    """Sentences -> word pieces; longer ones are cut after `max_length` pieces, the special ones counted."""
+    """Sentences -> tokens; longer ones are cut after `max_length` tokens, the special ones counted."""
     ids, words, lengths = [], [], []
     for first in range(0, len(texts), chunk):
         batch = tokenizer(list(texts[first : first + chunk]), truncation=True, max_length=max_length)
@@ -122,17 +122,17 @@ def mask_words(
     """Mask whole words at random, at least one a sentence (Devlin et al. 2019, arXiv:1810.04805, and its whole words).
 
     Args:
-        ids: pieces, int64 (B, L).
-        words: number of each piece's word, -1 where there is nothing to mask, int64 (B, L).
+        ids: tokens, int64 (B, L).
+        words: number of each token's word, -1 where there is nothing to mask, int64 (B, L).
         rate: share of words to mask.
         mask_id: id of the mask.
-        vocab_size: ids that a random piece is drawn from.
+        vocab_size: ids that a random token is drawn from.
         generator: of the choice.
-        corrupt: of the chosen pieces 80 % become the mask, 10 % a random piece, and 10 % stay; all become the mask
+        corrupt: of the chosen tokens 80 % become the mask, 10 % a random token, and 10 % stay; all become the mask
             where this is False.
 
     Returns:
-        masked ids (B, L), and labels (B, L): the original id where a piece was chosen, -100 elsewhere.
+        masked ids (B, L), and labels (B, L): the original id where a token was chosen, -100 elsewhere.
     """
     b = len(ids)
     draw = torch.rand(b, int(words.max()) + 2, generator=generator)  # one number a word; the last is for -1
@@ -152,7 +152,7 @@ def bucketed(lengths: np.ndarray, *, batch_size: int, seed: int, pool: int = 64)
     """Batches of sentences of like length, in random order; the few that fill no batch are left out.
 
     Args:
-        lengths: pieces of each sentence (N,).
+        lengths: tokens of each sentence (N,).
         batch_size: sentences a batch.
         seed: of the order.
         pool: batches among which sentences are sorted by length.

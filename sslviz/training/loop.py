@@ -35,6 +35,7 @@ from sslviz.data.images import ALIASES, DATASETS, ImageSet, describe, load_image
 from sslviz.errors import UserError
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import KNNProbe
+from sslviz.language import evaluation
 from sslviz.language import model as language
 from sslviz.language.model import MaskedLMConfig
 from sslviz.language.text import IGNORED, bucketed, mask_words, read_sentences, tokenise
@@ -329,7 +330,7 @@ class TextBatches:
 
     def monitor(self, model: nn.Module) -> dict[str, float]:
         """Top-1 and top-5 of masked whole words in sentences that are not trained on."""
-        found = language.evaluate_masked(model, self.heldout, seed=self.config.seed)
+        found = evaluation.evaluate_masked(model, self.heldout, seed=self.config.seed)
         return {key: found[key] for key in ("top1", "top5")}
 
 

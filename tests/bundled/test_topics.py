@@ -15,8 +15,8 @@ from sslviz import cli
 from sslviz.bundled import glosses, topics
 from sslviz.bundled.corpus import OFFENSIVE, key
 from sslviz.errors import UserError
+from sslviz.language import explain
 from sslviz.language import model as language
-from sslviz.language import predict
 from sslviz.paths import assets_dir
 from sslviz.store import checkpoint
 
@@ -206,9 +206,9 @@ def test_every_layer_is_judged_as_the_probes_alone_judge_it(few, folder, monkeyp
     train, test = topics.load_topics("train"), topics.load_topics("test")
     assert judged.h.shape == (4, 64, 32) and judged.h_random.shape == (64, 32)
     for layer in (0, 3):
-        h = predict.sentence_vectors(model, test.texts, layer=layer)
+        h = explain.sentence_vectors(model, test.texts, layer=layer)
         np.testing.assert_allclose(judged.h[layer].astype(np.float32), h, atol=0.02)
-        pair = predict.sentence_vectors(model, train.texts, layer=layer), h
+        pair = explain.sentence_vectors(model, train.texts, layer=layer), h
         for probe, values in (("linear", judged.linear), ("knn", judged.knn)):
             assert abs(topics.accuracy(probe, *pair, train, test, seed=0) - values[layer]) < 0.05
     alone = topics.evaluate(model, probe="knn", baselines=True, seed=0)
@@ -237,7 +237,7 @@ def test_finishing_writes_what_the_app_shows(few, folder, monkeypatch):
     assert len(found["linear"]) == len(found["knn"]) == 4
     assert found["baselines"].keys() == {"random", "bag of words"}
     stored = checkpoint.load_embeddings(folder)
-    h = predict.sentence_vectors(language.load(folder), topics.load_topics("test").texts)
+    h = explain.sentence_vectors(language.load(folder), topics.load_topics("test").texts)
     assert (np.abs(stored["h"] - h) <= (h.max(0) - h.min(0)) / 255 + 0.02).all()
     assert stored["umap_xy"].shape == (64, 2) and 0 < stored["umap_trustworthiness"] <= 1
 

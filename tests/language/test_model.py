@@ -14,7 +14,7 @@ import tinytext
 import torch
 
 from sslviz.errors import UserError
-from sslviz.language import hub
+from sslviz.language import evaluation, hub
 from sslviz.language import model as language
 from sslviz.store import checkpoint
 
@@ -170,8 +170,8 @@ def test_other_refusals(folders, tmp_path):
 def test_masked_words_are_counted_as_a_slow_loop_counts_them(kind, folders):
     model = language.load(folders(kind))
     texts = [*tinytext.TEXTS, "... 3.50 !", "☃"] * 3
-    found = language.evaluate_masked(model, texts, seed=5, rate=0.3, batch_size=4)
-    spans = language.masked_spans(model, texts, seed=5, rate=0.3, batch_size=4)
+    found = evaluation.evaluate_masked(model, texts, seed=5, rate=0.3, batch_size=4)
+    spans = evaluation.masked_spans(model, texts, seed=5, rate=0.3, batch_size=4)
     assert found["n_masked"] == sum(map(len, spans)) and found["n_sentences"] == 3 * len(tinytext.TEXTS)
     right = {1: 0, 5: 0}
     for text, places in zip(texts, spans, strict=True):
@@ -181,10 +181,10 @@ def test_masked_words_are_counted_as_a_slow_loop_counts_them(kind, folders):
         ids = torch.tensor([encoded["input_ids"]])
         of = [[i for i, (s, e) in enumerate(encoded["offset_mapping"]) if s < b and e > a] for a, b in places]
         masked = ids.clone()
-        masked[0, [i for pieces in of for i in pieces]] = model.tokenizer.mask_token_id
+        masked[0, [i for tokens in of for i in tokens]] = model.tokenizer.mask_token_id
         logits = model.model(input_ids=masked).logits[0]
         for k in right:
-            right[k] += sum(all(ids[0, i] in logits[i].topk(k).indices for i in pieces) for pieces in of)
+            right[k] += sum(all(ids[0, i] in logits[i].topk(k).indices for i in tokens) for tokens in of)
     for k, count in right.items():
         assert found[f"top{k}"] == pytest.approx(count / found["n_masked"])
     assert model.training is False

@@ -8,8 +8,8 @@ import tinytext
 import torch
 
 from sslviz.errors import UserError
+from sslviz.language import adapt, evaluation, explain, predict, sentence
 from sslviz.language import model as language
-from sslviz.language import predict
 
 TEXT = "The cat sat on the mat."
 
@@ -65,18 +65,18 @@ def test_either_way_of_writing_a_mask_is_understood(model):
     )
 
 
-def test_a_word_that_is_clicked_is_masked_with_all_its_pieces(model):
+def test_a_word_that_is_clicked_is_masked_with_all_its_tokens(model):
     text = "He doesn't know why the transformers failed."
-    words = [text[slice(*span)] for span in predict.word_spans(text)]
+    words = [text[slice(*span)] for span in sentence.word_spans(text)]
     assert words == ["He", "doesn't", "know", "why", "the", "transformers", "failed"]
-    own = [p for p in predict.pieces(model, text) if p.word == 5]
+    own = [p for p in sentence.tokens_of(model, text) if p.word == 5]
     assert len(own) > 1 and own[0].start == text.index("transformers") and own[-1].end == own[0].start + 12
-    masked = predict.mask_text(model, text, [5])
+    masked = sentence.mask_text(model, text, [5])
     assert masked.positions == tuple(p.position for p in own) and masked.groups == (0,) * len(own)
     assert masked.originals == tuple(p.token for p in own)
     assert {i for i, id in enumerate(masked.ids) if id == model.tokenizer.mask_token_id} == set(masked.positions)
     assert masked.text.count(model.tokenizer.mask_token) == len(own)
-    again = predict.mask_text(model, masked.text)  # the text with masks reads the same
+    again = sentence.mask_text(model, masked.text)  # the text with masks reads the same
     assert again.ids == masked.ids and again.positions == masked.positions
     for mask in predict.fill(model, text, words=[5]):
         everything = predict.fill(model, text, words=[5], top_k=10_000)[
@@ -97,19 +97,19 @@ def test_a_word_that_is_clicked_is_masked_with_all_its_pieces(model):
     ],
 )
 def test_words_to_click(text, words):
-    assert [text[slice(*span)] for span in predict.word_spans(text)] == words
+    assert [text[slice(*span)] for span in sentence.word_spans(text)] == words
 
 
-def test_pieces_stand_where_they_say(model):
+def test_tokens_stand_where_they_say(model):
     text = "She wrote,  [MASK] a LONG letter to 巴黎 — the baker's."
-    found = predict.pieces(model, text)
+    found = sentence.tokens_of(model, text)
     assert [p.position for p in found] == list(range(len(found)))
     assert [p.special for p in found] == [True] + [False] * (len(found) - 2) + [True]
-    spans = predict.word_spans(text)
-    for piece in found[1:-1]:
-        assert 0 <= piece.start < piece.end <= len(text)
-        inside = [i for i, (start, end) in enumerate(spans) if start < piece.end and piece.start < end]
-        assert inside == ([] if piece.word is None else [piece.word])
+    spans = sentence.word_spans(text)
+    for token in found[1:-1]:
+        assert 0 <= token.start < token.end <= len(text)
+        inside = [i for i, (start, end) in enumerate(spans) if start < token.end and token.start < end]
+        assert inside == ([] if token.word is None else [token.word])
     mask = next(p for p in found if p.id == model.tokenizer.mask_token_id)
     assert text[mask.start : mask.end] == "[MASK]"
     assert not any(mark in p.token for p in found for mark in "Ġ▁")
@@ -127,7 +127,7 @@ def test_temperature_and_entropy(bert):
 def test_one_after_the_other_the_most_certain_first(model):
     text, words = "[MASK] cat sat [MASK] the mat.", [5]
     steps = predict.fill_in_turn(model, text, words=words)
-    ids = list(predict.mask_text(model, text, words).ids)
+    ids = list(sentence.mask_text(model, text, words).ids)
     mask_id, expected = model.tokenizer.mask_token_id, []
     while mask_id in ids:  # a slow loop through the whole model
         p = model.model(input_ids=torch.tensor([ids])).logits[0].softmax(-1)
@@ -140,10 +140,10 @@ def test_one_after_the_other_the_most_certain_first(model):
 
 
 def test_put():
-    assert predict.put("The [MASK] sat on <mask>.", 1, "mats") == "The [MASK] sat on mats."
-    assert predict.put("play [MASK] now", 0, "##ing") == "playing now"
+    assert sentence.put("The [MASK] sat on <mask>.", 1, "mats") == "The [MASK] sat on mats."
+    assert sentence.put("play [MASK] now", 0, "##ing") == "playing now"
     with pytest.raises(UserError, match="1 masks"):
-        predict.put("one [MASK]", 1, "x")
+        sentence.put("one [MASK]", 1, "x")
 
 
 def test_the_score_of_a_word_of_one_piece_is_its_prediction(model):
@@ -156,26 +156,26 @@ def test_the_score_of_a_word_of_one_piece_is_its_prediction(model):
         predict.score(model, text, "the"),
         predict.score(model, "The cat sat on the mat.", " the ", words=[5]),
     ):
-        assert found.pieces == ("the",) and found.rank == place + 1
+        assert found.tokens == ("the",) and found.rank == place + 1
         assert found.probability == pytest.approx(everything[place].probability, rel=1e-4)
 
 
 def test_the_score_of_a_split_word_is_filled_left_to_right(model):
     text, mask_id = "Nobody knows [MASK] why [MASK] failed.", model.tokenizer.mask_token_id
-    whole = predict.pieces(model, text.replace("[MASK]", "transformers", 1))
+    whole = sentence.tokens_of(model, text.replace("[MASK]", "transformers", 1))
     target = [p for p in whole if p.word == 2]
     ids = [mask_id if p.word == 2 else p.id for p in whole]
     assert ids.count(mask_id) == len(target) + 1  # the second mask stays
     total = 1.0
-    for piece in target:
-        logits = model.model(input_ids=torch.tensor([ids])).logits[0, piece.position]
-        total *= float(logits.softmax(-1)[piece.id])
-        ids[piece.position] = piece.id
+    for token in target:
+        logits = model.model(input_ids=torch.tensor([ids])).logits[0, token.position]
+        total *= float(logits.softmax(-1)[token.id])
+        ids[token.position] = token.id
     for found in (
         predict.score(model, text, "transformers"),
         predict.score(model, "Nobody knows me why it failed.", "transformers", words=[4, 2]),
     ):
-        assert found.pieces == tuple(p.token for p in target) and len(target) > 1 and found.rank is None
+        assert found.tokens == tuple(p.token for p in target) and len(target) > 1 and found.rank is None
         assert found.probability == pytest.approx(total, rel=1e-4)
 
 
@@ -189,50 +189,50 @@ def test_pseudo_log_likelihood_is_a_loop_over_masks(model):
         expected.append(float(model.model(input_ids=torch.tensor([row])).logits[0, i].log_softmax(-1)[ids[i]]))
     np.testing.assert_allclose(found.log_probabilities, expected, atol=1e-4)
     assert found.total == pytest.approx(sum(expected), rel=1e-5)
-    of_words = [sum(e for e, p in zip(expected, found.pieces, strict=True) if p.word == i) for i in range(3)]
+    of_words = [sum(e for e, p in zip(expected, found.tokens, strict=True) if p.word == i) for i in range(3)]
     np.testing.assert_allclose(found.words, of_words, atol=1e-4)
-    value, n = predict.pseudo_perplexity(model, [text, "[MASK]", text], seed=0)
+    value, n = evaluation.pseudo_perplexity(model, [text, "[MASK]", text], seed=0)
     assert n == 2 and value == pytest.approx(math.exp(-sum(expected) / len(expected)), rel=1e-4)
 
 
 def test_the_last_layer_of_the_lens_is_the_answer(model):
-    layers = predict.logit_lens(model, TEXT, words=[1, 3], top_k=4)
+    layers = explain.logit_lens(model, TEXT, words=[1, 3], top_k=4)
     assert len(layers) == 4
     for seen, answer in zip(layers[-1], predict.fill(model, TEXT, words=[1, 3], top_k=4), strict=True):
         assert [p.id for p in seen.predictions] == [p.id for p in answer.predictions]
         assert seen.entropy == pytest.approx(answer.entropy, abs=1e-5) and seen.rank == answer.rank
     states = model.model.base_model(
-        input_ids=torch.tensor([predict.mask_text(model, TEXT, [1]).ids]), output_hidden_states=True
+        input_ids=torch.tensor([sentence.mask_text(model, TEXT, [1]).ids]), output_hidden_states=True
     ).hidden_states
-    position = predict.mask_text(model, TEXT, [1]).positions[0]
-    for layer, h in zip(predict.logit_lens(model, TEXT, words=[1]), states, strict=True):
+    position = sentence.mask_text(model, TEXT, [1]).positions[0]
+    for layer, h in zip(explain.logit_lens(model, TEXT, words=[1]), states, strict=True):
         assert layer[0].predictions[0].id == int(model.head(h[0, position]).argmax())
 
 
 @pytest.mark.parametrize("kind", ["distilbert", "albert", "modernbert"])
 def test_other_kinds_show_their_layers_and_attention(kind, root):
     model = language.load(tinytext.write(kind, root / kind))
-    layers = predict.logit_lens(model, TEXT, words=[1])
+    layers = explain.logit_lens(model, TEXT, words=[1])
     assert layers[-1][0].predictions[0].id == predict.fill(model, TEXT, words=[1])[0].predictions[0].id
-    weights, tokens = predict.attention(model, TEXT)
+    weights, tokens = explain.attention(model, TEXT)
     assert weights.shape == (3, 4, len(tokens), len(tokens))
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
 
 
 def test_attention_is_that_of_the_first_layer_by_hand(bert):
-    weights, tokens = predict.attention(bert, TEXT, words=[1])
+    weights, tokens = explain.attention(bert, TEXT, words=[1])
     assert weights.dtype == np.float32 and tokens[0] == "[CLS]" and tokens[2] == "[MASK]"
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
     body = bert.model.bert
-    h = body.embeddings(input_ids=torch.tensor([predict.mask_text(bert, TEXT, [1]).ids]))[0]  # (L, D)
+    h = body.embeddings(input_ids=torch.tensor([sentence.mask_text(bert, TEXT, [1]).ids]))[0]  # (L, D)
     attention = body.encoder.layer[0].attention.self
     q, k = (f(h).view(len(h), 4, 8).transpose(0, 1) for f in (attention.query, attention.key))  # (heads, L, 8)
     np.testing.assert_allclose(weights[0], (q @ k.transpose(1, 2) / math.sqrt(8)).softmax(-1).numpy(), atol=1e-5)
-    assert predict.attention(bert, TEXT)[1][2] != "[MASK]"
+    assert explain.attention(bert, TEXT)[1][2] != "[MASK]"
 
 
 def test_rollout_is_a_product_of_mixed_layers(bert):
-    weights, _ = predict.attention(bert, TEXT)
+    weights, _ = explain.attention(bert, TEXT)
     n = weights.shape[-1]
     flow = [[float(i == j) for j in range(n)] for i in range(n)]
     for layer in weights:
@@ -240,26 +240,24 @@ def test_rollout_is_a_product_of_mixed_layers(bert):
             [0.5 * sum(head[i][j] for head in layer) / len(layer) + 0.5 * (i == j) for j in range(n)] for i in range(n)
         ]
         flow = [[sum(mixed[i][k] * flow[k][j] for k in range(n)) for j in range(n)] for i in range(n)]
-    np.testing.assert_allclose(predict.rollout(weights), flow, atol=1e-5)
-    np.testing.assert_allclose(predict.rollout(weights).sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(explain.rollout(weights), flow, atol=1e-5)
+    np.testing.assert_allclose(explain.rollout(weights).sum(1), 1, atol=1e-5)
 
 
 def test_losses_at_random_masks(model):
     text = " ".join(tinytext.TEXTS[:3])
-    rows = predict.masked_losses(model, text, seed=3, rate=0.5)
+    rows = adapt.masked_losses(model, text, seed=3, rate=0.5)
     assert (
-        rows
-        == predict.masked_losses(model, text, seed=3, rate=0.5)
-        != predict.masked_losses(model, text, seed=4, rate=0.5)
+        rows == adapt.masked_losses(model, text, seed=3, rate=0.5) != adapt.masked_losses(model, text, seed=4, rate=0.5)
     )
-    found, mask = predict.pieces(model, text), model.tokenizer.mask_token
+    found, mask = sentence.tokens_of(model, text), model.tokenizer.mask_token
     assert [r.original for r in rows] == [found[r.position].token for r in rows]
     words = [found[r.position].word for r in rows]
     assert all(p.position in {r.position for r in rows} for p in found if p.word in words and p.word is not None)
     kinds = {"mask" if r.shown == mask else "kept" if r.shown == r.original else "random" for r in rows}
     assert "mask" in kinds
     ids = [p.id for p in found]
-    vocabulary = {predict.readable(model.tokenizer, i): i for i in reversed(range(len(model.tokenizer)))}
+    vocabulary = {sentence.readable(model.tokenizer, i): i for i in reversed(range(len(model.tokenizer)))}
     if all(vocabulary[r.shown] in (model.tokenizer.mask_token_id, ids[r.position]) for r in rows):
         for r in rows:
             ids[r.position] = vocabulary[r.shown]
@@ -270,7 +268,7 @@ def test_losses_at_random_masks(model):
 
 def test_a_copy_learns_and_the_model_does_not(bert):
     before = {key: value.clone() for key, value in bert.model.state_dict().items()}
-    run, losses = predict.adapt(bert, tinytext.TEXTS[:4], steps=60, lr=5e-3, seed=0), []
+    run, losses = adapt.adapt(bert, tinytext.TEXTS[:4], steps=60, lr=5e-3, seed=0), []
     while True:
         try:
             losses.append(next(run))
@@ -285,13 +283,13 @@ def test_a_copy_learns_and_the_model_does_not(bert):
     assert not bert.training and not copy.training and not any(p.requires_grad for p in copy.parameters())
     rank = predict.fill(copy, TEXT, words=[1])[0].rank
     assert rank < predict.fill(bert, TEXT, words=[1])[0].rank
-    assert next(predict.adapt(bert, tinytext.TEXTS[:4], steps=60, lr=5e-3, seed=0)) == losses[0]
+    assert next(adapt.adapt(bert, tinytext.TEXTS[:4], steps=60, lr=5e-3, seed=0)) == losses[0]
 
 
-def test_sentence_vectors_are_means_over_pieces(model):
+def test_sentence_vectors_are_means_over_tokens(model):
     texts = [tinytext.TEXTS[4], tinytext.TEXTS[0], tinytext.TEXTS[5]]
     for layer in (-1, 0, 2):
-        found = predict.sentence_vectors(model, texts, layer=layer, batch_size=2)
+        found = explain.sentence_vectors(model, texts, layer=layer, batch_size=2)
         for text, vector in zip(texts, found, strict=True):
             output = model.model.base_model(**model.tokenizer(text, return_tensors="pt"), output_hidden_states=True)
             np.testing.assert_allclose(vector, output.hidden_states[layer][0, 1:-1].mean(0).numpy(), atol=1e-4)
@@ -299,13 +297,13 @@ def test_sentence_vectors_are_means_over_pieces(model):
 
 def test_sentence_vectors_of_all_layers_are_those_of_each(model):
     told: list[float] = []
-    found = predict.sentence_vectors(model, tinytext.TEXTS, layer=None, batch_size=4, progress=told.append)
+    found = explain.sentence_vectors(model, tinytext.TEXTS, layer=None, batch_size=4, progress=told.append)
     n_layers = model.model.config.num_hidden_layers
     assert found.shape[:2] == (n_layers + 1, len(tinytext.TEXTS))
     for layer in range(n_layers + 1):
-        one = predict.sentence_vectors(model, tinytext.TEXTS, layer=layer, batch_size=4)
+        one = explain.sentence_vectors(model, tinytext.TEXTS, layer=layer, batch_size=4)
         np.testing.assert_allclose(found[layer], one, atol=1e-5)
-    np.testing.assert_allclose(found[-1], predict.sentence_vectors(model, tinytext.TEXTS, batch_size=4), atol=1e-5)
+    np.testing.assert_allclose(found[-1], explain.sentence_vectors(model, tinytext.TEXTS, batch_size=4), atol=1e-5)
     assert told == sorted(told) and told[-1] == 1
 
 
@@ -316,7 +314,7 @@ def test_next_word(root):
     found = predict.next_word(causal, "The cat ", top_k=5, temperature=2.0)
     assert [x.id for x in found] == p.topk(5).indices.tolist()
     np.testing.assert_allclose([x.probability for x in found], p.topk(5).values, rtol=1e-4)
-    for prefix, reason in (("", "no text"), ("cat " * 100, "pieces")):
+    for prefix, reason in (("", "no text"), ("cat " * 100, "tokens")):
         with pytest.raises(UserError, match=reason):
             predict.next_word(causal, prefix)
 
@@ -330,7 +328,7 @@ def test_next_sentence(root, bert):
     assert predict.next_sentence(model, b, a) != predict.next_sentence(model, a, b)
     with pytest.raises(UserError, match="Two sentences"):
         predict.next_sentence(model, a, " ")
-    with pytest.raises(UserError, match="pieces"):
+    with pytest.raises(UserError, match="tokens"):
         predict.next_sentence(model, a * 5, b * 5)
 
 
@@ -342,13 +340,13 @@ def test_next_sentence(root, bert):
         (lambda m: predict.fill(m, TEXT, words=[17]), "6 words"),
         (lambda m: predict.fill(m, TEXT, words=[0], top_k=0), "at least 1"),
         (lambda m: predict.fill(m, TEXT, words=[0], temperature=0), "temperature"),
-        (lambda m: predict.fill(m, "[MASK] " + TEXT * 12), r"pieces, and the model reads at most 64"),
+        (lambda m: predict.fill(m, "[MASK] " + TEXT * 12), r"tokens, and the model reads at most 64"),
         (lambda m: predict.score(m, "[MASK]", "  "), "no word"),
         (lambda m: predict.pseudo_log_likelihood(m, "A [MASK]."), "mask"),
-        (lambda m: next(predict.adapt(m, ["  "])), "no sentence"),
-        (lambda m: next(predict.adapt(m, [TEXT], steps=10**6)), "at most"),
-        (lambda m: predict.masked_losses(m, "...", seed=0), "no word"),
-        (lambda m: predict.sentence_vectors(m, []), "empty"),
+        (lambda m: next(adapt.adapt(m, ["  "])), "no sentence"),
+        (lambda m: next(adapt.adapt(m, [TEXT], steps=10**6)), "at most"),
+        (lambda m: adapt.masked_losses(m, "...", seed=0), "no word"),
+        (lambda m: explain.sentence_vectors(m, []), "empty"),
     ],
 )
 def test_what_can_not_be_done_is_said(call, reason, model):
@@ -358,14 +356,14 @@ def test_what_can_not_be_done_is_said(call, reason, model):
 
 def test_unknown_symbols(bert):
     with pytest.raises(UserError, match="none of these symbols"):
-        predict.pieces(bert, "🙂 ☃ ♞")
-    with pytest.raises(UserError, match="no pieces"):
+        sentence.tokens_of(bert, "🙂 ☃ ♞")
+    with pytest.raises(UserError, match="no tokens"):
         predict.score(bert, "The [MASK].", "☃")
-    assert [p.token for p in predict.pieces(bert, "cat ☃")].count("[UNK]") == 1
+    assert [p.token for p in sentence.tokens_of(bert, "cat ☃")].count("[UNK]") == 1
 
 
 def test_a_long_text_is_cut_to_what_the_model_reads(model):
     text = TEXT * 12
-    short = predict.cut(model, text)
-    assert text.startswith(short) and len(predict.pieces(model, short)) == 64
-    assert predict.cut(model, TEXT) == TEXT
+    short = sentence.cut(model, text)
+    assert text.startswith(short) and len(sentence.tokens_of(model, short)) == 64
+    assert sentence.cut(model, TEXT) == TEXT

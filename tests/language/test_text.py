@@ -55,7 +55,7 @@ def test_tokenised_sentences_lie_one_after_another():
 
 
 def batch(n=400, seed=0):
-    """Random sentences: pieces (n, 20), words of one to three pieces, ends and padding."""
+    """Random sentences: tokens (n, 20), words of one to three tokens, ends and padding."""
     rng = np.random.default_rng(seed)
     ids, words = rng.integers(10, 100, (n, 20)), np.full((n, 20), -1)
     for row in range(n):

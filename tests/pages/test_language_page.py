@@ -16,9 +16,9 @@ from streamlit.testing.v1 import AppTest
 
 from sslviz import cli, plots, ui
 from sslviz.errors import UserError
+from sslviz.language import adapt, predict
 from sslviz.language import model as language
-from sslviz.language import predict
-from sslviz.language.sentence import pieces, word_spans
+from sslviz.language.sentence import tokens_of, word_spans
 from sslviz.paths import assets_dir
 from sslviz.ui.language import attention, compare, loss, model_picker, sentence_input
 
@@ -124,15 +124,15 @@ def test_several_masks_are_filled_alone_and_one_after_another():
     assert "one after another" in said(at).lower() or "One mask after another" in said(at)
 
 
-def test_a_word_that_is_asked_about_gets_probability_rank_and_pieces(bert):
+def test_a_word_that_is_asked_about_gets_probability_rank_and_tokens(bert):
     at = open_page(language_text="The cat sat on the [MASK].", language_words="")
     check(at.text_input(key="language_about").set_value("the").run())
     score = predict.score(bert, "The cat sat on the [MASK].", "the")
     assert f"rank {score.rank:,}" in said(at)
     check(at.text_input(key="language_about").set_value("unhappiest dog").run())
-    assert "pieces together" in said(at)
+    assert "tokens together" in said(at)
     check(at.text_input(key="language_about").set_value("☃").run())
-    assert "no pieces for '☃'" in said(at)
+    assert "no tokens for '☃'" in said(at)
 
 
 def test_temperature_and_count_change_the_answer():
@@ -193,9 +193,9 @@ def test_a_candidate_goes_where_its_mask_is_and_the_last_one_stays_on_show(bert)
     assert (new, chosen) == ("The cat sat on the mat.", [5])
 
 
-def test_a_candidate_for_one_piece_of_a_word_leaves_its_other_pieces_as_masks(bert):
+def test_a_candidate_for_one_token_of_a_word_leaves_its_other_tokens_as_masks(bert):
     text = "The river is unhappiest tomorrow."
-    group = [p for p in pieces(bert, text) if p.word == 3]
+    group = [p for p in tokens_of(bert, text) if p.word == 3]
     assert len(group) > 1
     new, chosen = sentence_input.settled(bert, text, [3, 4], group[0].position, "cat")
     count = len(group) - 1
@@ -204,7 +204,7 @@ def test_a_candidate_for_one_piece_of_a_word_leaves_its_other_pieces_as_masks(be
 
 
 def position_of(model, text: str, word: int) -> int:
-    return next(p.position for p in pieces(model, text) if p.word == word)
+    return next(p.position for p in tokens_of(model, text) if p.word == word)
 
 
 def word_of(text: str, number: int) -> str:
@@ -226,7 +226,7 @@ def test_a_text_that_is_too_long_says_how_long_and_is_cut_on_request():
     long = "The cat sat on the mat. " * 20
     at = type_in(open_page(), long)
     count = re.search(
-        r"This text has (\d+) pieces, and the model reads at most 64", at.warning[0].value.replace("\\", "")
+        r"This text has (\d+) tokens, and the model reads at most 64", at.warning[0].value.replace("\\", "")
     )
     assert count and int(count[1]) > 64 and at.text_input(key="language_text").value == long
     check(at.button[[b.label for b in at.button].index("Cut it to what the model reads")].click().run())
@@ -365,7 +365,7 @@ def test_copies_are_one_an_owner_and_bounded(monkeypatch, bert):
 def test_the_task_shows_the_losses_of_the_places_that_it_masked(bert):
     text = "The cat sat on the mat."
     at = check(open_page(language_view="Loss", language_text=text, language_words=""))
-    rows = predict.masked_losses(bert, text, seed=0, rate=0.15)
+    rows = adapt.masked_losses(bert, text, seed=0, rate=0.15)
     shown = at.dataframe[0].value
     assert list(shown["Original"]) == [row.original for row in rows]
     assert f"loss {sum(row.loss for row in rows) / len(rows):.2f} nats" in said(at)

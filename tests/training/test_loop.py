@@ -19,8 +19,8 @@ import torch
 from sslviz import cli
 from sslviz.errors import UserError
 from sslviz.language import model as language
+from sslviz.language.evaluation import evaluate_masked, pseudo_perplexity
 from sslviz.language.model import MaskedLMConfig
-from sslviz.language.predict import pseudo_perplexity
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.losses import nt_xent
 from sslviz.methods.moco import MoCoConfig
@@ -365,7 +365,7 @@ def test_a_language_model_learns_and_is_left_as_one(reading, tmp_path):
     assert model.tokenizer.mask_token == "[MASK]" and checkpoint.load_card(tmp_path / "m")["method"] == "mlm"
     # what is left is what was judged last: the same words of the last sentences are found
     held = reading[1].read_text(encoding="utf-8").split("\n")[-3:]
-    found = language.evaluate_masked(model, held, seed=0)
+    found = evaluate_masked(model, held, seed=0)
     assert {name: found[name] for name in ("top1", "top5")} == pytest.approx(events[-1].monitor, abs=1e-6)
     before, after = (pseudo_perplexity(m, held, seed=0)[0] for m in (language.load(reading[0]), model))
     assert after < before / 2

@@ -50,7 +50,7 @@ def put_candidate(asked: Asked, position: int, token: str) -> None:
 
 
 def answer(asked: Asked) -> None:
-    """Ranked candidates for each mask, a word that is asked about, one mask after another, the pieces."""
+    """Ranked candidates for each mask, a word that is asked about, one mask after another, the tokens."""
     need_mask(asked)
     grid = st.grid(4, min_column_width=215, gap="medium")
     left, right = grid.cell(column_span=3), grid.cell()
@@ -76,16 +76,16 @@ def answer(asked: Asked) -> None:
         st.markdown(_told(asked, masks, temperature) + hidden)
     if len(masks) > 1:
         _in_turn(asked, masks)
-    unknown = sum(p.id == asked.speaker.model.tokenizer.unk_token_id for p in asked.pieces)
+    unknown = sum(p.id == asked.speaker.model.tokenizer.unk_token_id for p in asked.tokens)
     said = f", {unknown} of them unknown to it" if unknown else ""
-    st.markdown(f"**What the model reads:** {len(asked.pieces)} pieces with their ids{said}")
+    st.markdown(f"**What the model reads:** {len(asked.tokens)} tokens with their ids{said}")
     tokenizer = asked.speaker.model.tokenizer
-    token_picker.pieces(
+    token_picker.tokens(
         [
             (tokenizer.mask_token, tokenizer.mask_token_id, "mask")
             if p.position in asked.masks
             else (p.token, p.id, "unknown" if p.id == tokenizer.unk_token_id else "special" if p.special else "")
-            for p in asked.pieces
+            for p in asked.tokens
         ]
     )
 
@@ -121,17 +121,17 @@ def _undecided(mask: Any) -> str:
 
 
 def _scored(asked: Asked, word: str) -> str:
-    """Probability and rank of a word that was asked about, with its pieces."""
+    """Probability and rank of a word that was asked about, with its tokens."""
     try:
         score = ask(asked.speaker, "score", asked.text, word, words=asked.chosen)
     except UserError as error:
         return ui.escape(str(error))
     shown = plots.share(score.probability) if score.probability >= 1e-4 else _tiny(score.probability)
     told = f"“{word}” at the first mask: {shown}"
-    if len(score.pieces) == 1:
+    if len(score.tokens) == 1:
         return ui.escape(f"{told}, rank {score.rank:,}.")
-    parts = ", ".join(score.pieces)
-    return ui.escape(f"{told} for its {len(score.pieces)} pieces together: {parts}. Each was given those before it.")
+    parts = ", ".join(score.tokens)
+    return ui.escape(f"{told} for its {len(score.tokens)} tokens together: {parts}. Each was given those before it.")
 
 
 def _tiny(probability: float) -> str:

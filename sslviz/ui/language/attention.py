@@ -10,16 +10,16 @@ from sslviz.errors import UserError
 from sslviz.ui.language.model_picker import ask
 from sslviz.ui.language.sentence_input import Asked
 
-PIECES_SHOWN = 96  # attention over more can't be seen, and grows with the square
+TOKENS_SHOWN = 96  # attention over more can't be seen, and grows with the square
 
 
 def striking(weights: np.ndarray, tokens: tuple[str, ...], positions: tuple[int, ...]) -> int:
-    """The head whose masked piece looks most at one other piece, special ones and points aside.
+    """The head whose masked token looks most at one other token, special ones and points aside.
 
     Args:
         weights: (layers, heads, L, L).
-        tokens: L pieces.
-        positions: pieces that look; all where empty.
+        tokens: L tokens.
+        positions: tokens that look; all where empty.
 
     Returns:
         layer * heads + head.
@@ -34,9 +34,9 @@ def striking(weights: np.ndarray, tokens: tuple[str, ...], positions: tuple[int,
 
 def attention(asked: Asked) -> None:
     """All heads as thumbnails, one of them as a matrix and as arcs; averages and the rollout."""
-    if len(asked.pieces) > PIECES_SHOWN:
+    if len(asked.tokens) > TOKENS_SHOWN:
         raise UserError(
-            f"Attention is drawn for up to {PIECES_SHOWN} pieces, and this text has {len(asked.pieces)}: shorten it."
+            f"Attention is drawn for up to {TOKENS_SHOWN} tokens, and this text has {len(asked.tokens)}: shorten it."
         )
     weights, tokens = ask(asked.speaker, "attention", asked.text, words=asked.chosen)
     n_layers, n_heads = weights.shape[:2]
@@ -68,7 +68,7 @@ def attention(asked: Asked) -> None:
         ui.show(
             plots.plot_attention_matrix(seen, tokens, title=title, height=390),
             key="language_matrix",
-            alt="Attention as a matrix, rows the piece that looks",
+            alt="Attention as a matrix, rows the token that looks",
             caption=_gathered(seen, tokens),
         )
     with left:
@@ -83,7 +83,7 @@ def attention(asked: Asked) -> None:
             alt="Attention of each head as a small picture, layers from top to bottom",
             on_select=picked,
             selection_mode="points",
-            caption="In each picture a row is a piece that looks, a column one that is looked at; brightness goes with "
+            caption="In each picture a row is a token that looks, a column one that is looked at; brightness goes with "
             "the square root of the weight.",
         )
         fields = (("Layer", "language_layer", n_layers, layer), ("Head", "language_nth", n_heads, head))
@@ -94,7 +94,7 @@ def attention(asked: Asked) -> None:
     ui.show(
         plots.plot_attention_arcs(seen, tokens, title=f"{title}: who looks at whom", focus=asked.masks, height=360),
         key="language_arcs",
-        alt="Attention as arcs between the pieces of the sentence",
+        alt="Attention as arcs between the tokens of the sentence",
         caption=_looks(seen, tokens, asked.masks, name),
     )
 
@@ -107,7 +107,7 @@ def _stepped(n_heads: int) -> None:
 
 
 def _rollout(weights: np.ndarray) -> np.ndarray:
-    from sslviz.language.predict import rollout
+    from sslviz.language.explain import rollout
 
     return rollout(weights)
 
@@ -117,15 +117,15 @@ def _looks(weights: np.ndarray, tokens: tuple[str, ...], masks: tuple[int, ...],
     row = masks[0] if masks else int((weights - np.diag(np.diag(weights))).max(axis=1).argmax())
     best = np.argsort(-weights[row])[:2]
     seen = " and ".join(f"“{tokens[i]}” ({plots.share(weights[row, i])})" for i in best)
-    drawn = "Arcs above go to later pieces, below to earlier ones; weights under 5 % are left out."
+    drawn = "Arcs above go to later tokens, below to earlier ones; weights under 5 % are left out."
     return ui.escape(f"In {name}, “{tokens[row]}” looks most at {seen}.") + " " + drawn
 
 
 def _gathered(weights: np.ndarray, tokens: tuple[str, ...]) -> str:
-    """Which piece is looked at most on average."""
+    """Which token is looked at most on average."""
     mean = weights.mean(axis=0)
     most = int(mean.argmax())
     return ui.escape(
         f"“{tokens[most]}” gathers most: {plots.share(mean[most])} of all attention, where an even spread would give "
-        f"{plots.share(1 / len(tokens))}; {plots.share(np.diag(weights).mean())} stays with the piece itself."
+        f"{plots.share(1 / len(tokens))}; {plots.share(np.diag(weights).mean())} stays with the token itself."
     )

@@ -22,7 +22,7 @@ PAIRS = {
     "Meaning": ("She drank a cup of hot tea.", "She drank a cup of hot sand."),
     "Bias": ("The nurse said that she was tired.", "The nurse said that he was tired."),
 }
-PIECES_SCORED = 96  # one pass over the sentence a piece
+TOKENS_SCORED = 96  # one pass over the sentence a token
 
 
 def compare(asked: Asked) -> None:
@@ -71,10 +71,10 @@ def _take_pair() -> None:
 def _shares(speaker: Speaker, text: str) -> tuple[list[str], list[float], str]:
     """Words and points of a sentence in reading order, what each costs in nats, and what is wrong, or ""."""
     try:
-        count = len(ask(speaker, "pieces", text))
-        if count > PIECES_SCORED:
+        count = len(ask(speaker, "tokens_of", text))
+        if count > TOKENS_SCORED:
             raise UserError(
-                f"Sentences of up to {PIECES_SCORED} pieces are compared, and this has {count}: shorten it."
+                f"Sentences of up to {TOKENS_SCORED} tokens are compared, and this has {count}: shorten it."
             )
         found = ask(speaker, "pseudo_log_likelihood", text)
     except UserError as error:
@@ -82,14 +82,14 @@ def _shares(speaker: Speaker, text: str) -> tuple[list[str], list[float], str]:
     words: list[str] = []
     cost: list[float] = []
     before = None
-    for piece, value in zip(found.pieces, found.log_probabilities, strict=True):
-        if piece.word is not None and piece.word == before:
-            words[-1] += text[piece.start : piece.end]
+    for token, value in zip(found.tokens, found.log_probabilities, strict=True):
+        if token.word is not None and token.word == before:
+            words[-1] += text[token.start : token.end]
             cost[-1] -= float(value)
         else:
-            words.append(text[piece.start : piece.end])
+            words.append(text[token.start : token.end])
             cost.append(-float(value))
-        before = piece.word
+        before = token.word
     return words, cost, ""
 
 
@@ -128,7 +128,7 @@ def following(asked: Asked) -> None:
 
 def _next_word(asked: Asked) -> None:
     """The same place filled from both sides and from the left alone."""
-    start = asked.pieces[asked.masks[0]].start if asked.masks else len(asked.text)
+    start = asked.tokens[asked.masks[0]].start if asked.masks else len(asked.text)
     prefix = asked.text[:start].rstrip()
     st.markdown("**The same gap, read from both sides and from the left alone**")
     controls = st.container(height=96, border=False)

@@ -37,7 +37,7 @@ def _task(asked: Asked) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         share = st.slider(
             "Words masked (%)", 5, 50, 15, 5, key="language_rate", persist_state="session", width=200,
-            help="Of the chosen pieces 80 % become a mask, 10 % another piece, and 10 % stay.",
+            help="Of the chosen tokens 80 % become a mask, 10 % another token, and 10 % stay.",
         )  # fmt: skip
         seed = int(st.number_input("Seed", 0, 9999, 0, key="language_seed", persist_state="session", width=110))
         again = {"language_seed": (seed + 1) % 10_000}
@@ -67,7 +67,7 @@ def _task(asked: Asked) -> None:
     )
     right = sum(row.predicted == row.original for row in rows)
     st.markdown(
-        f"{right} of {len(rows)} pieces found; loss {mean:.2f} nats: the originals get "
+        f"{right} of {len(rows)} tokens found; loss {mean:.2f} nats: the originals get "
         f"{plots.share(math.exp(-mean))}, their geometric mean."
     )
 
@@ -140,12 +140,12 @@ def train(
     Returns:
         the trained copy.
     """
-    from sslviz.language import predict
+    from sslviz.language.adapt import adapt
 
     if not texts:
         raise UserError("There is no sentence to train on: type some, one a line.")
     report("copying the model", 0.0)
-    training = predict.adapt(model, texts, steps=steps, lr=lr, seed=0)
+    training = adapt(model, texts, steps=steps, lr=lr, seed=0)
     while True:
         try:
             step, value = next(training)

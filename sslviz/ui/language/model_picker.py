@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import streamlit as st
@@ -268,9 +269,24 @@ def answering(base: Speaker) -> Speaker:
 
 # --- questions ---
 
+# functions that take a model first, and the modules of `sslviz.language` that they stand in
+QUESTIONS = {
+    "tokens_of": "sentence",
+    "fill": "predict",
+    "fill_in_turn": "predict",
+    "score": "predict",
+    "pseudo_log_likelihood": "predict",
+    "next_word": "predict",
+    "next_sentence": "predict",
+    "logit_lens": "explain",
+    "attention": "explain",
+    "sentence_vectors": "explain",
+    "masked_losses": "adapt",
+}
+
 
 def ask(speaker: Speaker, question: str, *given: Any, **options: Any) -> Any:
-    """Put a question, a function of `sslviz.language.predict`, to a model; asked again, the answer is at hand."""
+    """Put a question, a name in `QUESTIONS`, to a model; asked again, the answer is at hand."""
     store = _large if question == "attention" else _small
     return store(question, speaker.key, given, tuple(sorted(options.items())), speaker.model)
 
@@ -286,6 +302,5 @@ def _large(question: str, key: tuple, given: tuple, options: tuple, _model: Any)
 
 
 def _answer(question: str, model: Any, given: tuple, options: tuple) -> Any:
-    from sslviz.language import predict
-
-    return getattr(predict, question)(model, *given, **dict(options))
+    home = import_module(f"sslviz.language.{QUESTIONS[question]}")
+    return getattr(home, question)(model, *given, **dict(options))

@@ -42,8 +42,8 @@ class Asked:
         text: as typed.
         chosen: numbers of the words that were clicked, among `spans`.
         spans: first and last character of each word.
-        pieces: what the model reads, before anything is masked.
-        masks: typed and clicked masks, as positions of pieces.
+        tokens: what the model reads, before anything is masked.
+        masks: typed and clicked masks, as positions of tokens.
     """
 
     base: Speaker
@@ -51,7 +51,7 @@ class Asked:
     text: str
     chosen: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
-    pieces: tuple
+    tokens: tuple
     masks: tuple[int, ...]
 
     def word(self, number: int) -> str:
@@ -61,12 +61,12 @@ class Asked:
 
     def place(self, position: int) -> str:
         """A name for the mask at a position: its word, or its number where it was typed."""
-        piece = self.pieces[position]
-        if piece.word is None or self.word(piece.word).lower() in token_picker.MASKS:
+        token = self.tokens[position]
+        if token.word is None or self.word(token.word).lower() in token_picker.MASKS:
             return f"mask {self.masks.index(position) + 1}" if len(self.masks) > 1 else "the mask"
-        if piece.token.startswith("##") or self.word(piece.word).lower() != piece.token.lower():
-            return f"“{piece.token}” of “{self.word(piece.word)}”"
-        return f"“{self.word(piece.word)}”"
+        if token.token.startswith("##") or self.word(token.word).lower() != token.token.lower():
+            return f"“{token.token}” of “{self.word(token.word)}”"
+        return f"“{self.word(token.word)}”"
 
 
 def sentence(base: Speaker) -> Asked | None:
@@ -102,7 +102,7 @@ def sentence(base: Speaker) -> Asked | None:
     spans = word_spans(text)
     chosen = tuple(sorted({n for n in state.language_words if 0 <= n < len(spans)}))
     try:
-        found = ask(speaker, "pieces", text)
+        found = ask(speaker, "tokens_of", text)
     except UserError as error:
         st.warning(ui.escape(str(error)), icon=":material/edit:")
         shorter = cut(speaker.model, text)
@@ -155,18 +155,18 @@ def settled(model: Any, text: str, chosen: Sequence[int], position: int, token: 
     """A text with a candidate at one of its masks, and the words that stay masked.
 
     The word stays under its mask where it was the last one, so that the other candidates stay on show. Of a word of
-    several pieces the other pieces stay as typed masks.
+    several tokens the other tokens stay as typed masks.
     """
-    from sslviz.language.sentence import pieces, put, word_spans
+    from sslviz.language.sentence import put, tokens_of, word_spans
 
-    found, spans = pieces(model, text), word_spans(text)
-    piece = found[position]
-    group = [p for p in found if p.position == position or (p.word == piece.word and p.word is not None)]
+    found, spans = tokens_of(model, text), word_spans(text)
+    masked = found[position]
+    group = [p for p in found if p.position == position or (p.word == masked.word and p.word is not None)]
     start, end = group[0].start, group[-1].end
     opened = text[:start] + " ".join(["[MASK]"] * len(group)) + text[end:]
-    index = sum(text[a:b].lower() in token_picker.MASKS for a, b in spans if b <= start) + group.index(piece)
+    index = sum(text[a:b].lower() in token_picker.MASKS for a, b in spans if b <= start) + group.index(masked)
     new = put(opened, index, token)
-    word, shift = piece.word if piece.word is not None else len(spans), len(word_spans(new)) - len(spans)
+    word, shift = masked.word if masked.word is not None else len(spans), len(word_spans(new)) - len(spans)
     others = [n if n < word else n + shift for n in chosen if n != word]
     typed = any(new[a:b].lower() in token_picker.MASKS for a, b in word_spans(new))
     if others or typed:
@@ -217,8 +217,8 @@ def _masked(asked: Asked | None) -> str:
         return "Paris is the capital of [MASK]."
     text, last = "", 0
     for position in asked.masks:
-        piece = asked.pieces[position]
-        text, last = text + asked.text[last : piece.start] + "[MASK]", piece.end
+        token = asked.tokens[position]
+        text, last = text + asked.text[last : token.start] + "[MASK]", token.end
     return text + asked.text[last:]
 
 

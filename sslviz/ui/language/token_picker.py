@@ -1,4 +1,4 @@
-"""Live components of the page of language models: a sentence as words to click, candidates as bars, word pieces.
+"""Live components of the page of language models: a sentence as words to click, candidates as bars, tokens.
 
 What a person has typed reaches the browser as text only.
 """
@@ -226,27 +226,27 @@ def bars(
     _BARS(key=key, data=data, on_clicked_change=clicked)
 
 
-_PIECES = st.components.v2.component(
-    "sslviz_pieces",
-    html="""<div class="pieces" role="list"></div>
+_TOKENS = st.components.v2.component(
+    "sslviz_tokens",
+    html="""<div class="tokens" role="list"></div>
 """,
     css="""
-.pieces { display: flex; flex-wrap: wrap; gap: 5px; font: 0.95rem/1.25 var(--st-font); color: var(--st-text-color);
+.tokens { display: flex; flex-wrap: wrap; gap: 5px; font: 0.95rem/1.25 var(--st-font); color: var(--st-text-color);
   max-height: 170px; overflow-y: auto; }
-.piece { border: 1px solid var(--st-border-color); border-radius: 4px; padding: 2px 6px; text-align: center; }
-.piece small { display: block; font-size: 0.8rem; font-variant-numeric: tabular-nums; opacity: 0.8; }
-.piece.mask { border: 2px dashed var(--st-primary-color); font-weight: 600; }
-.piece.special { background: var(--st-secondary-background-color); }
-.piece.unknown { border: 2px solid #e76300; }
+.token { border: 1px solid var(--st-border-color); border-radius: 4px; padding: 2px 6px; text-align: center; }
+.token small { display: block; font-size: 0.8rem; font-variant-numeric: tabular-nums; opacity: 0.8; }
+.token.mask { border: 2px dashed var(--st-primary-color); font-weight: 600; }
+.token.special { background: var(--st-secondary-background-color); }
+.token.unknown { border: 2px solid #e76300; }
 """,
     js="""
 export default function ({ data, parentElement }) {
-  parentElement.querySelector(".pieces").replaceChildren(...data.pieces.map((piece) => {
+  parentElement.querySelector(".tokens").replaceChildren(...data.tokens.map((token) => {
     const box = document.createElement("span"), id = document.createElement("small")
-    box.className = "piece " + piece.kind
+    box.className = "token " + token.kind
     box.setAttribute("role", "listitem")
-    box.textContent = piece.token
-    id.textContent = piece.id
+    box.textContent = token.token
+    id.textContent = token.id
     box.append(id)
     return box
   }))
@@ -255,10 +255,10 @@ export default function ({ data, parentElement }) {
 )
 
 
-def pieces(sent: Sequence[tuple[str, int, str]]) -> None:
-    """Show word pieces with their ids.
+def tokens(sent: Sequence[tuple[str, int, str]]) -> None:
+    """Show tokens with their ids.
 
     Args:
         sent: (token, id, kind) of each, the kind "mask", "special", "unknown" or "".
     """
-    _PIECES(key="language_pieces", data={"pieces": [{"token": t, "id": i, "kind": k} for t, i, k in sent]})
+    _TOKENS(key="language_tokens", data={"tokens": [{"token": t, "id": i, "kind": k} for t, i, k in sent]})
