@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sslviz.data import npz
-from sslviz.data.images import DATASETS
+from sslviz.data.catalog import DATASETS
 from sslviz.errors import UserError
 
 SEED = 0

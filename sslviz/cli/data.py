@@ -14,7 +14,8 @@ def data_list(*, json: bool = False) -> None:
     Args:
         json: print one JSON object.
     """
-    from sslviz.data.images import DATASETS, describe
+    from sslviz.data.catalog import DATASETS
+    from sslviz.data.images import describe
     from sslviz.paths import data_dir
 
     rows = []

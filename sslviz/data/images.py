@@ -22,96 +22,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sslviz.data import download, imagefolder, npz
+from sslviz.data.catalog import ALIASES, DATASETS
 from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.paths import assets_dir, data_dir
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What is published about a data set.
-
-    `shape` is (C, H, W); `n_train` and `n_test` are the official sizes; `torchvision` is the name of its class in
-    `torchvision.datasets`, whose download has `download_bytes`.
-    """
-
-    title: str
-    class_names: tuple[str, ...]
-    shape: tuple[int, int, int]
-    n_train: int
-    n_test: int
-    authors: str
-    licence: str
-    home: str
-    citation: str
-    torchvision: str
-    download_bytes: int
-
-    @property
-    def channels(self) -> int:
-        """1 for grey, 3 for colour."""
-        return self.shape[0]
-
-
-DATASETS: dict[str, DatasetInfo] = {
-    "mnist": DatasetInfo(
-        title="MNIST",
-        class_names=tuple("0123456789"),
-        shape=(1, 28, 28),
-        n_train=60_000,
-        n_test=10_000,
-        authors="Yann LeCun, Corinna Cortes",
-        licence="CC BY-SA 3.0",
-        home="http://yann.lecun.com/exdb/mnist/",
-        citation="Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition. "
-        "Proceedings of the IEEE 86(11), 1998.",
-        torchvision="MNIST",
-        download_bytes=11_594_722,
-    ),
-    "fashion_mnist": DatasetInfo(
-        title="Fashion-MNIST",
-        class_names=(
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ),
-        shape=(1, 28, 28),
-        n_train=60_000,
-        n_test=10_000,
-        authors="Han Xiao, Kashif Rasul, Roland Vollgraf (Zalando SE)",
-        licence="MIT, copyright Zalando SE",
-        home="https://github.com/zalandoresearch/fashion-mnist",
-        citation="H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST: a novel image dataset for benchmarking machine "
-        "learning algorithms. arXiv:1708.07747, 2017.",
-        torchvision="FashionMNIST",
-        download_bytes=30_878_645,
-    ),
-    "cifar10": DatasetInfo(
-        title="CIFAR-10",
-        class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-        shape=(3, 32, 32),
-        n_train=50_000,
-        n_test=10_000,
-        authors="Alex Krizhevsky, Vinod Nair, Geoffrey Hinton",
-        licence="No explicit licence; free for research, citing the technical report.",
-        home="https://www.cs.toronto.edu/~kriz/cifar.html",
-        citation="A. Krizhevsky: Learning multiple layers of features from tiny images. "
-        "Technical report, University of Toronto, 2009.",
-        torchvision="CIFAR10",
-        download_bytes=170_498_071,
-    ),
-}
-ALIASES = {"fashion": "fashion_mnist"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sslviz.data.images import DATASETS
+from sslviz.data.catalog import DATASETS
 from sslviz.errors import UserError
 from sslviz.files import atomic, writing
 from sslviz.paths import assets_dir, models_dir

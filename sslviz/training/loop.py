@@ -31,7 +31,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tyro.conf import Suppress
 
-from sslviz.data.images import ALIASES, DATASETS, ImageSet, describe, load_images
+from sslviz.data.catalog import ALIASES, DATASETS
+from sslviz.data.images import ImageSet, describe, load_images
 from sslviz.errors import UserError
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import KNNProbe

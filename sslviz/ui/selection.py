@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from sslviz import plots
-from sslviz.data import images
+from sslviz.data import catalog, images
 from sslviz.errors import UserError
 from sslviz.store import checkpoint
 from sslviz.ui.page_shell import PAGES, begin_page, escape
@@ -48,13 +48,15 @@ def models() -> list:
 
 def data_title(name: str) -> str:
     """The title of a data set for people."""
-    return images.DATASETS[name].title if name in images.DATASETS else Path(name).stem
+    return catalog.DATASETS[name].title if name in catalog.DATASETS else Path(name).stem
 
 
 def datasets() -> dict[str, str]:
     """Data sets by their names in the address: the known ones, and labelled own images that a model here has seen."""
-    own = {m.dataset for m in models() if m.dataset not in images.DATASETS and not m.card.get("imported")}
-    return {name: name for name in images.DATASETS} | {Path(path).stem: path for path in sorted(own) if _labelled(path)}
+    own = {m.dataset for m in models() if m.dataset not in catalog.DATASETS and not m.card.get("imported")}
+    return {name: name for name in catalog.DATASETS} | {
+        Path(path).stem: path for path in sorted(own) if _labelled(path)
+    }
 
 
 @st.cache_data(max_entries=32, ttl=60, show_spinner=False)

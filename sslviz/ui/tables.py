@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sslviz import plots
-from sslviz.data import images
+from sslviz.data import catalog, images
 from sslviz.errors import UserError
 from sslviz.ui.selection import BASELINES, METHODS, data_title, models
 
@@ -35,7 +35,7 @@ def model_rows() -> list[dict[str, str]]:
 def data_rows() -> list[dict[str, str]]:
     """One row a data set: counts and source of the images in use."""
     rows = []
-    for name, info in images.DATASETS.items():
+    for name, info in catalog.DATASETS.items():
         try:
             about = images.describe(name)
         except UserError as error:

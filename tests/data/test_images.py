@@ -23,7 +23,8 @@ from PIL import Image
 
 from sslviz.bundled import subsets
 from sslviz.data import download, imagefolder, npz
-from sslviz.data.images import DATASETS, describe, fetch, load_images
+from sslviz.data.catalog import DATASETS
+from sslviz.data.images import describe, fetch, load_images
 from sslviz.errors import UserError
 from sslviz.paths import assets_dir, data_dir
 
@@ -110,7 +111,7 @@ def test_source_counts_what_is_there_and_what_is_not():
 
 
 def test_describe_needs_no_torch_and_agrees_with_load_images():
-    code = "import sys; from sslviz.data.images import *; print([describe(name).n_train for name in DATASETS]); "
+    code = "import sys; from sslviz.data.catalog import DATASETS; from sslviz.data.images import describe; print([describe(name).n_train for name in DATASETS]); "
     code += "assert not {'torch', 'torchvision', 'PIL.JpegImagePlugin'} & set(sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[60000, 10000, 10000]"
