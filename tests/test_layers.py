@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sslviz"
 # each layer may import itself and the layers before it; plots imports nothing of ours but data's facts
 LAYERS = (
-    {"errors", "paths", "files"},
+    {"errors", "memory", "paths", "files"},
     {"data"},
     {"methods"},
     {"evaluation"},
@@ -23,7 +23,7 @@ LAYERS = (
 )
 PLOTS = {"errors", "data"}
 # pages read these before torch is there
-TORCH_FREE = ("plots", "ui", "paths", "files", "errors")
+TORCH_FREE = ("plots", "ui", "paths", "files", "memory", "errors")
 # arrows that are there today and point the wrong way; the list may only become shorter
 KNOWN = {"store.checkpoint -> language.model", "store.checkpoint -> language"}
 

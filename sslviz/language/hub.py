@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sslviz.errors import UserError
+from sslviz.memory import free_memory
 from sslviz.paths import ROOT, assets_dir, models_dir
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")  # of a model on the Hub
@@ -160,7 +161,7 @@ def _check_room(name: str, wanted: Mapping[str, int]) -> None:
     size, place = sum(wanted.values()), cache_dir()
     while not place.exists():
         place = place.parent
-    disk, memory = shutil.disk_usage(place).free, available_memory()
+    disk, memory = shutil.disk_usage(place).free, free_memory()
     smaller = "choose a smaller one, such as distilbert-base-uncased or bert-mini"
     if size * 1.05 > disk:
         raise UserError(f"{name} is a download of {_gb(size)}, and {place} has {_gb(disk)} free; {smaller}.")
@@ -169,24 +170,6 @@ def _check_room(name: str, wanted: Mapping[str, int]) -> None:
             f"{name} is a download of {_gb(size)} and takes {_gb(size * ROOM)} of memory to read, of which "
             f"{_gb(memory)} is free; {smaller}."
         )
-
-
-def available_memory() -> int | None:
-    """Bytes of memory that this process may still take, a container's limit included; None where nobody says."""
-    found = []
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-        found.append(int(re.search(r"MemAvailable:\s+(\d+) kB", text)[1]) * 1024)  # type: ignore[index]
-    except (OSError, TypeError):
-        pass
-    try:
-        limit, used = (Path(f"/sys/fs/cgroup/memory.{key}").read_text(encoding="ascii") for key in ("max", "current"))
-        stat = Path("/sys/fs/cgroup/memory.stat").read_text(encoding="ascii")
-        freed = re.search(r"inactive_file (\d+)", stat)  # cached files, given up on demand
-        found.append(int(limit) - int(used) + int(freed[1] if freed else 0))
-    except (OSError, ValueError):  # no such limit
-        pass
-    return max(0, min(found)) if found else None
 
 
 def _gb(size: float) -> str:

@@ -1,17 +1,14 @@
 """What a run will cost, before it starts: memory by counting, time by a short warm-up of the run's own steps."""
 
-import os
-import resource
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from sslviz.errors import UserError
+from sslviz.memory import free_memory, peak_memory
 from sslviz.store.checkpoint import build
 from sslviz.training import loop
 from sslviz.training.loop import STEPS, ImageBatches, TrainConfig, generator_for
@@ -59,6 +56,7 @@ def plan(config: TrainConfig) -> tuple[TrainConfig, Forecast]:
         torch.set_num_threads(config.threads)
     data = ImageBatches(config)
     needed, free = memory(config), free_memory()
+    free = None if free is None else peak_memory() + free
     if free is not None and needed > free:
         raise UserError(
             f"This run needs some {needed / MB:,.0f} MiB of memory and {free / MB:,.0f} are free: lower the batch size "
@@ -113,7 +111,7 @@ def memory(config: TrainConfig) -> float:
         hook.remove()
     activations = 4 * sum(handed) / 2 * config.batch_size * passes
     images = 4 * 6 * passes * config.batch_size * shape[0] * shape[1] * shape[2]
-    return _used() + 4 * trained * 3 + WORKSPACE * activations + images
+    return peak_memory() + 4 * trained * 3 + WORKSPACE * activations + images
 
 
 def _side(config: TrainConfig) -> tuple[int, int]:
@@ -121,37 +119,3 @@ def _side(config: TrainConfig) -> tuple[int, int]:
         return config.views.size, config.views.size
     h, w = loop.describe(config.dataset).shape[1:]
     return h, w
-
-
-def free_memory() -> float | None:
-    """Bytes that this process may come to hold: the least of what the machine, its container and the setting
-    `SSLVIZ_MEMORY_MB` leave; None where none of them says.
-    """
-    limits = []
-    if setting := os.environ.get("SSLVIZ_MEMORY_MB"):
-        limits.append(float(setting) * MB)
-    info = Path("/proc/meminfo")
-    if info.is_file():
-        line = next((line for line in info.read_text().splitlines() if line.startswith("MemAvailable")), None)
-        limits += [_used() + 1024 * float(line.split()[1])] if line else []
-    group = Path("/sys/fs/cgroup")
-    try:
-        most, now = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
-        limits += [_used() + float(most) - float(now)] if most != "max" else []
-    except (OSError, ValueError):
-        pass
-    return min(limits, default=None)
-
-
-def _used() -> float:
-    """Bytes that this process has held at most so far.
-
-    Linux tells it without what the process that started this one held, which getrusage counts in.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), None)
-        if line:
-            return 1024 * float(line.split()[1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak if sys.platform == "darwin" else 1024 * peak)

@@ -111,7 +111,8 @@ def test_source_counts_what_is_there_and_what_is_not():
 
 
 def test_describe_needs_no_torch_and_agrees_with_load_images():
-    code = "import sys; from sslviz.data.catalog import DATASETS; from sslviz.data.images import describe; print([describe(name).n_train for name in DATASETS]); "
+    code = "import sys; from sslviz.data.catalog import DATASETS; from sslviz.data.images import describe; "
+    code += "print([describe(name).n_train for name in DATASETS]); "
     code += "assert not {'torch', 'torchvision', 'PIL.JpegImagePlugin'} & set(sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[60000, 10000, 10000]"

@@ -46,15 +46,16 @@ def test_the_forecast_of_memory_is_what_a_process_takes():
     """A larger batch, in a process of its own: the forecast made before the first step, the peak after three."""
     code = """
 import json, resource
+from sslviz.memory import peak_memory
 from sslviz.training import estimate, loop
 config = loop.config_for("simclr", "mnist", batch_size=384, device="cpu", threads=1, steps=3)
 data = loop.ImageBatches(config)
-start, told = estimate._used(), estimate.memory(config)
+start, told = peak_memory(), estimate.memory(config)
 run = loop._prepare(config, data)
 for step in range(2):
     x = data.to(run.fabric.device).batch(0, step, rank=0, share=384)
     loop.STEPS["simclr"](run, x, loop.generator_for(0, step, stream=1))
-print(json.dumps([start, told, estimate._used()]))
+print(json.dumps([start, told, peak_memory()]))
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     start, told, peak = json.loads(out.splitlines()[-1])
