@@ -9,6 +9,7 @@ import numpy as np
 
 from sslviz.data import npz
 from sslviz.data.catalog import DATASETS
+from sslviz.data.sampling import stratified_sample
 from sslviz.errors import UserError
 
 SEED = 0
@@ -45,20 +46,6 @@ def bundle(source_dir: Path, out_dir: Path, *, progress: Callable[[str], None] |
     return paths
 
 
-def draw(y: np.ndarray, n: int, *, seed: int) -> np.ndarray:
-    """Choose n of the labels y (N,), the same number from each class, and give their indices in ascending order.
-
-    Raises:
-        ValueError: n can't be shared out evenly.
-    """
-    classes = np.unique(y)
-    if n % len(classes):
-        raise ValueError(f"{n} images can't be shared out among {len(classes)} classes")
-    rng = np.random.default_rng(seed)
-    chosen = [rng.choice(np.flatnonzero(y == c), n // len(classes), replace=False) for c in classes]
-    return np.sort(np.concatenate(chosen))
-
-
 def _draw(name: str, path: Path) -> dict[str, np.ndarray]:
     """The arrays of one bundled set."""
     info = DATASETS[name]
@@ -71,7 +58,7 @@ def _draw(name: str, path: Path) -> dict[str, np.ndarray]:
     for split, n in zip(npz.SPLITS, SUBSETS.get(name, (None, None)), strict=True):
         x, y = npz.read_arrays(path, f"x_{split}", f"y_{split}")
         y = y.reshape(-1).astype(np.uint8)
-        kept = slice(None) if n is None else draw(y, n, seed=SEED)
+        kept = slice(None) if n is None else stratified_sample(y, n, seed=SEED)
         arrays |= {f"x_{split}": x[kept], f"y_{split}": y[kept]}
     return arrays
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from sslviz.data import download, imagefolder, npz
 from sslviz.data.catalog import ALIASES, DATASETS
+from sslviz.data.sampling import largest_class_share
 from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.paths import assets_dir, data_dir
@@ -61,6 +62,11 @@ class ImageSet:
         return tuple(self.x.shape[1:])
 
     @property
+    def largest_class_share(self) -> float:
+        """Share of the most frequent class, in (0, 1]: the accuracy of always naming it. Labelled images only."""
+        return largest_class_share(self.y.numpy())
+
+    @property
     def labelled(self) -> bool:
         """Whether the images have labels; without, there is nothing to probe."""
         return bool(self.class_names)
@@ -83,6 +89,18 @@ class Description:
     shape: tuple[int, int, int]
     class_names: tuple[str, ...]
     path: Path
+
+
+def to_float(x: "torch.Tensor | np.ndarray") -> "torch.Tensor":
+    """Images (N, C, H, W), uint8 in 0..255 or floats in [0, 1] -> float32 in [0, 1]: the one conversion there is.
+
+    A float32 tensor comes back as it is, and arrays share their memory where it can be shared.
+    """
+    import torch
+
+    if isinstance(x, np.ndarray):
+        x = torch.from_numpy(x if x.flags.writeable and min(x.strides, default=0) >= 0 else x.copy())
+    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
 
 
 def load_images(name: str | os.PathLike, split: str, *, bundled: bool = False) -> ImageSet:

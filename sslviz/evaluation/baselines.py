@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from scipy.linalg import eigh
 from torch import Tensor, nn
 
+from sslviz.data.images import to_float
 from sslviz.errors import UserError
 
 
@@ -119,7 +120,7 @@ class WhitenedPatches(nn.Module):
             for high in (n, height - self.size + 1, width - self.size + 1)
         )
         windows = x.unfold(2, self.size, 1).unfold(3, self.size, 1)  # (N, C, H', W', size, size), a view
-        patches = _unit_interval(windows[image, :, row, column]).flatten(1).double()  # (M, P), P = C * size * size
+        patches = to_float(windows[image, :, row, column]).flatten(1).double()  # (M, P), P = C * size * size
         variance, mean = torch.var_mean(patches, dim=1, correction=0, keepdim=True)
         patches = (patches - mean) / (variance + self.contrast_eps).sqrt()
         centre, whiten = zca(patches, self.whiten_eps)
@@ -175,8 +176,4 @@ def _check(x: Tensor) -> int:
 
 
 def _batches(x: Tensor, size: int = 2000) -> Iterator[Tensor]:
-    return map(_unit_interval, x.split(size))
-
-
-def _unit_interval(x: Tensor) -> Tensor:
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+    return map(to_float, x.split(size))

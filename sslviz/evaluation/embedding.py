@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sslviz.data.images import to_float
 from sslviz.errors import UserError
 
 
@@ -47,7 +48,7 @@ def encode(
     with _frozen(model, device) as device, torch.inference_mode():
         for batch in x.split(batch_size):
             batch = batch.to(device, non_blocking=True)
-            h_batch = model.encode(batch.float() / 255 if batch.dtype == torch.uint8 else batch.float())  # (B, D)
+            h_batch = model.encode(to_float(batch))  # (B, D)
             if isinstance(h_batch, tuple):
                 h_batch = h_batch[0]
             if h is None:

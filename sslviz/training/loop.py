@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from tyro.conf import Suppress
 
 from sslviz.data.catalog import ALIASES, DATASETS
-from sslviz.data.images import ImageSet, describe, load_images
+from sslviz.data.images import ImageSet, describe, load_images, to_float
 from sslviz.errors import UserError
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import KNNProbe
@@ -289,7 +289,7 @@ class ImageBatches:
             self._order = torch.randperm(len(self.train), generator=generator_for(self.config.seed, epoch, stream=0))
             self._order_epoch = epoch
         first = position * self.config.batch_size + rank * share
-        return _to_float(self._x[self._order[first : first + share].to(self._x.device)])
+        return _batch_to_float(self._x[self._order[first : first + share].to(self._x.device)])
 
     def monitor(self, model: nn.Module) -> dict[str, float]:
         return monitor(model, self.train, self.test, seed=self.config.seed)
@@ -383,7 +383,7 @@ def evaluate_vae(model: nn.Module, x: Tensor, *, seed: int, batch_size: int = 10
     config, generator = model.config, torch.Generator().manual_seed(seed)
     device, totals = next(model.parameters()).device, torch.zeros(2, dtype=torch.float64)
     for batch in x.split(batch_size):
-        batch = _to_float(batch.to(device))
+        batch = _batch_to_float(batch.to(device))
         logits, mu, logvar = model(batch, generator=generator)
         part = elbo(batch, logits, mu, logvar, likelihood=config.likelihood, sigma=config.sigma)
         totals += torch.tensor([part.recon, part.kl], dtype=torch.float64) * len(batch)
@@ -668,10 +668,9 @@ def _crossed(before: float, after: float, marks: Iterable[float]) -> bool:
     return any(before < mark <= after for mark in marks)
 
 
-def _to_float(x: Tensor) -> Tensor:
+def _batch_to_float(x: Tensor) -> Tensor:
     """uint8 or float images -> float in [0, 1]; channels last, which convolutions are faster on."""
-    x = x.float() / 255 if x.dtype == torch.uint8 else x
-    return x.contiguous(memory_format=torch.channels_last)
+    return to_float(x).contiguous(memory_format=torch.channels_last)
 
 
 # where a model comes from -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.data import npz
-from sslviz.data.images import ImageSet
+from sslviz.data.images import ImageSet, to_float
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.maps import fit_map
 from sslviz.methods.views import ViewPolicy, two_views
@@ -44,11 +44,11 @@ def look(model: nn.Module, test: ImageSet, *, policy: ViewPolicy, seed: int) -> 
     with _at_rest(model) as device:
         generator = torch.Generator().manual_seed(seed)
         if model.method == "vae":
-            x = _float(test.x[pick[:SHOWN]]).to(device)
+            x = to_float(test.x[pick[:SHOWN]]).to(device)
             found |= {"x": _bytes(x), "x_hat": _bytes(model.decode(model.encode(x)[0]))}
             found["samples"] = _bytes(model.sample(SAMPLES, generator=generator))
         else:
-            x1, x2 = two_views(_float(test.x[pick[:PAIRS]]), policy, generator=generator)
+            x1, x2 = two_views(to_float(test.x[pick[:PAIRS]]), policy, generator=generator)
             z1, z2 = (F.normalize(model(x.to(device)), dim=1) for x in (x1, x2))  # (16, D_z)
             found |= {"x1": _bytes(x1), "x2": _bytes(x2), "similarity": (z1 @ z2.T).float().cpu().numpy()}
     return found
@@ -151,10 +151,6 @@ class _at_rest:
     def __exit__(self, *error: object) -> None:
         self.no_grad.__exit__(*error)
         self.model.train(self.training)
-
-
-def _float(x: Tensor) -> Tensor:
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
 
 
 def _bytes(x: Tensor) -> np.ndarray:

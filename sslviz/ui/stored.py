@@ -103,17 +103,9 @@ def _posterior(name: str, dataset: str, _model: Any) -> Posterior:
     from sslviz.methods.losses import gaussian_kl
 
     with torch.inference_mode():
-        parts = [_model.encode(tensor(batch)) for batch in np.array_split(test_images(dataset).x, 20)]
+        parts = [_model.encode(data.to_float(batch)) for batch in np.array_split(test_images(dataset).x, 20)]
     mu, logvar = (torch.cat(part) for part in zip(*parts, strict=True))  # (N, D)
     return Posterior(mu.numpy(), logvar.numpy(), gaussian_kl(mu, logvar).numpy())
-
-
-def tensor(images: np.ndarray) -> Any:
-    """Images (N, C, H, W), uint8 or floats in [0, 1] -> float32 tensor in [0, 1]."""
-    import torch
-
-    x = torch.from_numpy(np.ascontiguousarray(images))
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
 
 
 def decode(model: Any, z: np.ndarray) -> np.ndarray:
@@ -132,7 +124,7 @@ def costs(model: Any, images: np.ndarray) -> np.ndarray:
 
     config = model.config
     with torch.inference_mode():
-        x = tensor(images)
+        x = data.to_float(images)
         mu, logvar = model.encode(x)
         recon = reconstruction(x, model.decode_logits(mu), likelihood=config.likelihood, sigma=config.sigma)
         return torch.stack([recon, gaussian_kl(mu, logvar).sum(1)], 1).double().numpy()

@@ -43,7 +43,7 @@ def fit_probe(
     Returns:
         `y_pred` (N,) of the bundled test images, `l2`, `fit_seconds`, `seconds` in all, `rivals` {name: accuracy}.
     """
-    from sslviz.bundled.subsets import draw
+    from sslviz.data.sampling import stratified_sample
     from sslviz.evaluation.baselines import fit_baselines
     from sslviz.evaluation.embedding import encode
     from sslviz.evaluation.probes import LinearProbe
@@ -52,7 +52,7 @@ def fit_probe(
     started, share = time.monotonic(), 0.3 if baselines else 1.0
     report("reading training images", 0.0)
     train = images.load_images(scene.data, "train")
-    chosen = draw(train.y.numpy(), count, seed=seed)
+    chosen = stratified_sample(train.y.numpy(), count, seed=seed)
     train = replace(train, x=train.x[chosen], y=train.y[chosen])
     stages = {"choose l2": "choosing the penalty", "fit": "fitting"}
     h = encode(

@@ -25,6 +25,7 @@ from sslviz.bundled import subsets
 from sslviz.data import download, imagefolder, npz
 from sslviz.data.catalog import DATASETS
 from sslviz.data.images import describe, fetch, load_images
+from sslviz.data.sampling import stratified_sample
 from sslviz.errors import UserError
 from sslviz.paths import assets_dir, data_dir
 
@@ -468,15 +469,6 @@ def test_write_refuses_objects(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_draw_is_stratified_and_seeded():
-    y = np.random.default_rng(1).integers(0, 10, 2_000)
-    kept = subsets.draw(y, 100, seed=0)
-    assert np.bincount(y[kept]).tolist() == [10] * 10 and np.all(np.diff(kept) > 0)
-    assert np.array_equal(kept, subsets.draw(y, 100, seed=0)) and not np.array_equal(kept, subsets.draw(y, 100, seed=1))
-    with pytest.raises(ValueError, match="shared out"):
-        subsets.draw(y, 101, seed=0)
-
-
 def test_bundle_draws_each_split_from_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(subsets, "SUBSETS", {"cifar10": (200, 100)})
     info = dataclasses.replace(DATASETS["cifar10"], n_train=2_000, n_test=1_000)
@@ -491,7 +483,7 @@ def test_bundle_draws_each_split_from_its_own(tmp_path, monkeypatch):
     with np.load(first) as kept:
         for split, n in (("train", 200), ("test", 100)):
             index = kept[f"x_{split}"][:, 0, 0].astype(int) @ 256 ** np.arange(3)
-            assert np.array_equal(index, subsets.draw(full[f"y_{split}"], n, seed=0))
+            assert np.array_equal(index, stratified_sample(full[f"y_{split}"], n, seed=0))
             assert (
                 np.array_equal(kept[f"x_{split}"], full[f"x_{split}"][index]) and kept[f"y_{split}"].dtype == np.uint8
             )
