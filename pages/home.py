@@ -28,8 +28,7 @@ def choose(index: int) -> None:
     st.session_state.home_image = index
 
 
-index = st.session_state.get("home_image", 0)
-index = index if 0 <= index < len(images.y) else 0
+index = ui.bound("home_image", 0, between=(0, len(images.y) - 1))
 ids, cosines = maps.neighbours(kept.h, index, 8)
 same = int((images.y[ids] == images.y[index]).sum())
 grid = st.grid(3, min_column_width=300, gap="medium")

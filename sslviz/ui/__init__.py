@@ -2,6 +2,7 @@
 
 from sslviz.errors import UserError
 from sslviz.jobs.worker import Progress, Stopped, Worker
+from sslviz.ui.address import bound
 from sslviz.ui.figures import foldouts, map_figure, picked_ids, show, theme
 from sslviz.ui.gallery import choose_image, gallery, thumbnails
 from sslviz.ui.latent_plane import plane

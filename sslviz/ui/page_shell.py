@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from sslviz.errors import UserError
+from sslviz.ui import address
 
 log = logging.getLogger("sslviz.app")
 
@@ -116,6 +117,7 @@ def begin_page(key: str) -> None:
         st.title(page.title, anchor=False)
         st.markdown(f"##### {page.question}", anchors=False)
         _path_strip(page.stage, page.path)
+        address.begin(key)
 
 
 # links and words on one line, at one height
@@ -159,6 +161,7 @@ def start() -> None:
             navigation().run()
     finally:
         _router.running = False
+    address.flush()
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from sslviz import plots
 from sslviz.data import catalog, images
 from sslviz.errors import UserError
 from sslviz.store import checkpoint
+from sslviz.ui import address
 from sslviz.ui.page_shell import PAGES, begin_page, escape
 
 METHODS = {"vae": "VAE", "simclr": "SimCLR", "moco": "MoCo"}
@@ -141,15 +142,15 @@ def _scene(methods: tuple[str, ...] | None) -> Scene:
         here[slot] = _first_model(options)
     state.scene_data, state.scene_model = here["data"], here[slot]
     with st.sidebar:
-        sets = {name: address for address, name in datasets().items()}
+        sets = {name: short for short, name in datasets().items()}
         st.selectbox("Data set", list(sets), format_func=data_title, key="scene_data", on_change=_change_data)
         if options:
             st.selectbox("Model", list(options), key="scene_model", on_change=_change_model)
         chosen = options.get(here[slot])
         _scene_facts(here["data"], chosen)
     for name, value in (("data", sets.get(here["data"])), ("model", here[slot])):
-        if value and st.query_params.get(name) != value:
-            st.query_params[name] = value
+        if value:
+            address.put(name, value)
     for sentence in state.notice:
         st.warning(sentence, icon=":material/link_off:")
     if chosen is None:
