@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sslviz.errors import UserError
+from sslviz.errors import ErrorCode, UserError
 
 ELSEWHERE = "choose another folder."
 MODE = 0o644  # of a finished file; a temporary one is for its owner alone
@@ -57,6 +57,9 @@ def writing(folder: Path, *, remedy: str = ELSEWHERE) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             free = f", {shutil.disk_usage(folder).free / 1e6:.0f} MB free" if folder.is_dir() else ""
             raise UserError(
-                f"Can't write: there is no space left in {folder} ({reason}{free}): free some space, or {remedy}"
+                f"Can't write: there is no space left in {folder} ({reason}{free}): free some space, or {remedy}",
+                code=ErrorCode.DISK,
             ) from error
-        raise UserError(f"Can't write: {folder} cannot be written to ({reason}): {remedy}") from error
+        raise UserError(
+            f"Can't write: {folder} cannot be written to ({reason}): {remedy}", code=ErrorCode.DISK
+        ) from error

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sslviz.errors import UserError
+from sslviz.errors import ErrorCode, UserError
 from sslviz.memory import free_memory, peak_memory
 from sslviz.store.checkpoint import build
 from sslviz.training import loop
@@ -60,7 +60,8 @@ def plan(config: TrainConfig) -> tuple[TrainConfig, Forecast]:
     if free is not None and needed > free:
         raise UserError(
             f"This run needs some {needed / MB:,.0f} MiB of memory and {free / MB:,.0f} are free: lower the batch size "
-            f"(now {config.batch_size:,}) or choose a smaller encoder."
+            f"(now {config.batch_size:,}) or choose a smaller encoder.",
+            code=ErrorCode.MEMORY,
         )
     run = loop._prepare(config, data)
     for group in run.optimizer.param_groups:

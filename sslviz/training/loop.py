@@ -33,9 +33,10 @@ from tyro.conf import Suppress
 
 from sslviz.data.catalog import ALIASES, DATASETS
 from sslviz.data.images import ImageSet, describe, load_images, to_float
-from sslviz.errors import UserError
+from sslviz.errors import ErrorCode, UserError
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import KNNProbe
+from sslviz.jobs.protocol import EVENTS, Moment
 from sslviz.language import evaluation
 from sslviz.language import model as language
 from sslviz.language.model import MaskedLMConfig
@@ -111,30 +112,6 @@ class TrainConfig:
     @property
     def method(self) -> str:
         return {VAEConfig: "vae", SimCLRConfig: "simclr", MoCoConfig: "moco", MaskedLMConfig: "mlm"}[type(self.model)]
-
-
-@dataclass(frozen=True)
-class Event:
-    """What happened: "start", "step", "monitor", "saved" or "done"."""
-
-    event: str
-    step: int
-    epoch: float
-    images: int  # (or sentences) seen so far
-    seconds: float  # of training so far, earlier parts of a resumed run included
-    progress: float  # share of the budget
-    seconds_left: float | None = None  # of training, at the pace so far
-    images_per_second: float | None = None
-    lr: float | None = None
-    losses: dict[str, float] = field(default_factory=dict)
-    gradients: dict[str, float] = field(default_factory=dict)  # norm of each part's gradient
-    monitor: dict[str, float] = field(default_factory=dict)  # see `monitor`
-    path: str | None = None  # of the model ("done"), its state ("saved") or the pictures of the moment
-    info: dict[str, Any] = field(default_factory=dict)  # of the run ("start")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, without what is empty."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if value not in (None, {})}
 
 
 def config_for(method: str, dataset: str, **changes: Any) -> TrainConfig:
@@ -394,7 +371,7 @@ def evaluate_vae(model: nn.Module, x: Tensor, *, seed: int, batch_size: int = 10
 # the loop -----------------------------------------------------------------------------------------------------------
 
 
-def fit(config: TrainConfig) -> Generator[Event, str | None, None]:
+def fit(config: TrainConfig) -> Generator[Moment, str | None, None]:
     """Train a model, yielding an event for each thing worth telling.
 
     The first event is "start", the last "done" with the folder of the finished model. Closing the generator stops the
@@ -431,18 +408,18 @@ def fit(config: TrainConfig) -> Generator[Event, str | None, None]:
     def progress() -> float:
         return min(1.0, max(step / total_steps, seconds / (60 * config.minutes) if config.minutes else 0.0))
 
-    def event(kind: str, **more: Any) -> Event:
+    def event(kind: str, **more: Any) -> Moment:
         images = step * config.batch_size
         done = progress()
         left = round(seconds * (1 - done) / done, 1) if done else None
-        return Event(kind, step, round(step / per_epoch, 3), images, round(seconds, 3), done, left, **more)
+        return EVENTS[kind](step, round(step / per_epoch, 3), images, round(seconds, 3), done, left, **more)
 
     def step_views(number: int) -> tuple[Tensor, Tensor]:
         """The views that an earlier step was given."""
         x = data.batch(*divmod(number, per_epoch), rank=fabric.global_rank, share=share)
         return run.views(x, generator_for(config.seed, number, stream=1 + fabric.global_rank))
 
-    def watch() -> Generator[Event, str | None, str | None]:
+    def watch() -> Generator[Moment, str | None, str | None]:
         """Evaluate the model as it stands; whatever stops the run meanwhile finds the state saved."""
         nonlocal saved, seen
         if config.live:
@@ -512,7 +489,8 @@ def fit(config: TrainConfig) -> Generator[Event, str | None, None]:
     except FloatingPointError as error:
         raise UserError(
             f"The loss is no longer a finite number after {step} steps; train again with a lower --lr than "
-            f"{config.lr:g} (the state saved last, if any, is kept in {folder})."
+            f"{config.lr:g} (the state saved last, if any, is kept in {folder}).",
+            code=ErrorCode.LOSS_NOT_FINITE,
         ) from error
     except GeneratorExit:
         if fabric.is_global_zero:
@@ -615,7 +593,9 @@ def _folder(config: TrainConfig) -> Path:
     if (folder / checkpoint.WEIGHTS).exists():
         raise UserError(f"{folder} already holds a finished model; choose another --name or --out.")
     if config.resume and not (folder / STATE).exists():
-        raise UserError(f"There is no run to resume in {folder}; name its folder with --name or --out.")
+        raise UserError(
+            f"There is no run to resume in {folder}; name its folder with --name or --out.", code=ErrorCode.STATE
+        )
     with checkpoint.writing(folder):
         pass
     return folder
@@ -634,7 +614,10 @@ def _restore(run: Run, path: Path) -> tuple[int, float]:
     try:
         state = torch.load(path, map_location=run.fabric.device, weights_only=True)
         if state["run"] != _identity(run.config):
-            raise UserError(f"{path} belongs to a run with other settings; resume with the command that it began with.")
+            raise UserError(
+                f"{path} belongs to a run with other settings; resume with the command that it began with.",
+                code=ErrorCode.STATE,
+            )
         run.model.load_state_dict(state["model"])
         run.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"].cpu())
@@ -642,7 +625,9 @@ def _restore(run: Run, path: Path) -> tuple[int, float]:
     except UserError:
         raise
     except Exception as error:  # a damaged file fails in many ways
-        raise UserError(f"{path} can't be read ({error}); delete its folder and train again.") from error
+        raise UserError(
+            f"{path} can't be read ({error}); delete its folder and train again.", code=ErrorCode.STATE
+        ) from error
 
 
 def _identity(config: TrainConfig) -> str:
