@@ -1,6 +1,6 @@
 """The bundled models: which run makes each, and what is written down of it. `sslviz models build NAME` does both."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -95,11 +95,12 @@ def finish(folder: Path) -> dict[str, Any]:
     return card
 
 
-def store_maps(folder: Path) -> Iterator[Literal["pca", "umap"]]:
+def store_maps(folder: Path, *, begin: Callable[[str], None] = lambda name: None) -> Iterator[Literal["pca", "umap"]]:
     """Write a model's h of the bundled test images and their maps, which the app shows before anything is computed.
 
     Args:
         folder: of the model.
+        begin: called with the name of each map before it is fitted.
 
     Yields:
         the name of each map once the file has it: PCA within a second or two, UMAP after up to a minute.
@@ -108,6 +109,7 @@ def store_maps(folder: Path) -> Iterator[Literal["pca", "umap"]]:
     h = encode(checkpoint.load(folder), load_images(card["dataset"], "test", bundled=True).x)
     kept: dict[str, np.ndarray] = {}
     for method in ("pca", "umap"):
+        begin(method)
         found = fit_map(h, method=method, seed=card.get("seed", 0))
         kept |= {f"{method}_xy": found.xy, f"{method}_trustworthiness": np.float32(found.trustworthiness)}
         checkpoint.save_embeddings(folder, h, **kept)

@@ -6,8 +6,9 @@ from typing import Any
 
 import tyro
 
-from sslviz.cli import app, data, evaluate, language, maps, models, train
+from sslviz.cli import app, data, evaluate, language, maps, models, output, train
 from sslviz.errors import UserError
+from sslviz.jobs.protocol import Failed
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "app": app.app,
@@ -48,6 +49,8 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except UserError as error:
         print(f"sslviz {name}: {error}", file=sys.stderr)
+        if "--json" in words:  # whoever reads JSON gets the reason as JSON too
+            output.tell(Failed.of(error))
         return 1
     except KeyboardInterrupt:
         return 130

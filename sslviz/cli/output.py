@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from sslviz.jobs.protocol import Done, Event, Monitored, Started, Stepped
+
 
 def answer(result: dict[str, Any], json: bool, show: Callable[[], None]) -> None:
     if json:
@@ -13,8 +15,9 @@ def answer(result: dict[str, Any], json: bool, show: Callable[[], None]) -> None
         show()
 
 
-def tell(content: dict[str, Any]) -> None:
-    print(json_.dumps(content), flush=True)
+def tell(event: Event) -> None:
+    """Print an event as a line of JSON."""
+    print(event.to_line(), flush=True)
 
 
 def show_progress(events: Any) -> None:
@@ -25,18 +28,18 @@ def show_progress(events: Any) -> None:
     with Progress(*columns, TimeRemainingColumn()) as bar:
         task = bar.add_task("starting", total=1.0)
         for event in events:
-            text = ", ".join(f"{key} {value:.3f}" for key, value in (event.losses or event.monitor).items())
             bar.update(task, completed=event.progress)
-            if event.event == "start":
+            if isinstance(event, Started):
                 info = event.info
                 bar.print(
                     f"{info['method']} on {info['dataset']} ({info['source']}), {info['parameters']:,} parameters"
                 )
-            elif event.event == "step":
+            elif isinstance(event, Stepped):
+                text = ", ".join(f"{key} {value:.3f}" for key, value in event.losses.items())
                 bar.update(task, description=f"step {event.step}, {event.images_per_second:,.0f} images/s: {text}")
-            elif event.event == "monitor":
+            elif isinstance(event, Monitored):
                 bar.print(f"epoch {event.epoch:.2f}: {', '.join(f'{k} {v:.3f}' for k, v in event.monitor.items())}")
-            elif event.event == "done":
+            elif isinstance(event, Done):
                 bar.print(f"done in {event.seconds / 60:.1f} min: {event.path}")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from sslviz.cli.output import answer, show_progress, tell
+from sslviz.jobs.protocol import Done, Estimated, Stored, Storing
 
 
 def train(args: list[str]) -> None:
@@ -45,7 +46,7 @@ def train(args: list[str]) -> None:
         _obedient(arguments.run, control)
     elif arguments.json:
         for event in fit(arguments.run):
-            tell(event.as_dict())
+            tell(event)
     else:
         show_progress(fit(arguments.run))
 
@@ -83,12 +84,13 @@ def _obedient(run: Any, control: Any) -> None:
     try:
         if not run.resume:
             run, told = plan(run)
-            tell({"event": "estimate", "info": told.as_dict()})
+            tell(Estimated(told.as_dict()))
         done = None
         for event in control.drive(fit(run)):
-            tell(event.as_dict())
-            done = Path(event.path) if event.event == "done" else None
-        for method in store_maps(done) if done and run.live else ():
-            tell({"event": "stored", "path": str(done), "info": {"map": method}})
+            tell(event)
+            done = event.path if isinstance(event, Done) else None
+        if done and run.live:
+            for name in store_maps(Path(done), begin=lambda name: tell(Storing(name))):
+                tell(Stored(name, done))
     finally:
         control.end()

@@ -4,13 +4,29 @@ The end of the stream stops the run, so that a run whose server has died ends to
 if it is busy for longer than a moment, the process ends at once, and the state saved last is what is kept of it.
 """
 
+import dataclasses
 import os
 import threading
 from collections.abc import Generator, Iterator
-from dataclasses import replace
-from typing import Any
+
+from sslviz.jobs.protocol import (
+    PAUSE,
+    RESUME,
+    STEP,
+    Command,
+    Done,
+    Moment,
+    Paused,
+    ProtocolError,
+    Resumed,
+    Started,
+    Stepped,
+    Stopped,
+    parse_command,
+)
 
 PATIENCE = 1.5  # seconds that a run has to stop by itself
+LONGEST = 64  # characters of a command
 
 
 class Control:
@@ -21,35 +37,39 @@ class Control:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._paused, self._steps, self.stopped = False, 0, False
         self._ended = False
         threading.Thread(target=self._read, args=(descriptor,), daemon=True, name="sslviz-control").start()
 
-    def drive(self, events: Generator[Any, str | None, None]) -> Iterator[Any]:
-        """Pass the events of `train.fit` on, with "paused" and "resumed" among them, until done or stopped."""
-        event, told = next(events), False
+    def drive(self, events: Generator[Moment, str | None, None]) -> Iterator[Moment]:
+        """Pass the events of `fit` on, with `Paused`, `Resumed` and `Stopped` among them, until done or stopped.
+
+        `Stopped` comes only where a state has been saved: its step is the one from which the run goes on.
+        """
+        event, told = next(events), False  # `told`: whether the last of Paused and Resumed was Paused
         yield event
         while True:
             if self._paused != told:
                 told = not told
-                yield _bare(event, "paused" if told else "resumed")
+                yield _moment(Paused if told else Resumed, event)
                 continue
-            with self._news:
-                self._news.wait_for(lambda told=told: not told or not self._paused or self._steps or self.stopped)
+            with self._changed:
+                self._changed.wait_for(lambda told=told: not told or not self._paused or self._steps or self.stopped)
                 if told and not self._paused and not self.stopped:
                     continue
+                asked = STEP.word if self._steps else None
             if self.stopped:
-                events.close()
+                events.close()  # saves the state, but at the very start, where there is none yet
+                if not isinstance(event, Done) and (event.step > 0 or not isinstance(event, Started)):
+                    yield _moment(Stopped, event)
                 return
-            with self._news:
-                wish = "step" if self._steps else None
             try:
-                event = events.send(wish)
+                event = events.send(asked)
             except StopIteration:
                 return
-            if wish and event.event == "step":
-                with self._news:
+            if asked and isinstance(event, Stepped):
+                with self._changed:
                     self._steps = max(0, self._steps - 1)
             yield event
 
@@ -58,29 +78,32 @@ class Control:
         self._ended = True
 
     def _read(self, descriptor: int) -> None:
-        words = b""
+        text = b""
         while chunk := os.read(descriptor, 4096):
-            *lines, words = (words + chunk).split(b"\n")
-            words = words[-64:]
+            *lines, text = (text + chunk).split(b"\n")
+            text = text[-LONGEST:]
             for line in lines:
-                self._obey(line.strip())
-        with self._news:
+                try:
+                    self._obey(parse_command(line.decode("utf-8", "replace")))
+                except ProtocolError:
+                    continue
+        with self._changed:
             self.stopped = True
-            self._news.notify_all()
+            self._changed.notify_all()
         threading.Event().wait(PATIENCE)
         if not self._ended:
             os._exit(0)
 
-    def _obey(self, word: bytes) -> None:
-        with self._news:
-            if word in (b"pause", b"step"):
+    def _obey(self, command: Command) -> None:
+        with self._changed:
+            if command in (PAUSE, STEP):
                 self._paused = True
-                self._steps = min(self._steps + 1, 10) if word == b"step" else 0
-            elif word == b"resume":
+                self._steps = min(self._steps + 1, 10) if command is STEP else 0
+            elif command is RESUME:
                 self._paused, self._steps = False, 0
-            self._news.notify_all()
+            self._changed.notify_all()
 
 
-def _bare(event: Any, kind: str) -> Any:
-    """An event of the same moment that tells nothing else."""
-    return replace(event, event=kind, losses={}, monitor={}, gradients={}, path=None, info={}, images_per_second=None)
+def _moment(kind: type[Moment], event: Moment) -> Moment:
+    """An event of another kind at the same moment."""
+    return kind(**{item.name: getattr(event, item.name) for item in dataclasses.fields(Moment)})

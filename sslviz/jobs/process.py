@@ -180,8 +180,10 @@ class Run:
         now, kind = self.snapshot, event["event"]
         if kind in ("estimate", "start"):
             now = replace(now, info=now.info | event.get("info", {}))
+        elif kind == "storing":
+            pass
         elif kind == "stored":
-            now = replace(now, maps=(*now.maps, event["info"]["map"]))
+            now = replace(now, maps=(*now.maps, event["map"]))
         else:
             moment = {key: event[key] for key in ("step", "epoch", "progress", "seconds")}
             now = replace(now, **moment, seconds_left=event.get("seconds_left"))

@@ -1,6 +1,5 @@
 """Commands to a run: what it does between two events, and that it ends with its stream."""
 
-import dataclasses
 import os
 import subprocess
 import sys
@@ -10,28 +9,25 @@ import pytest
 from tinyimages import make_models
 
 from sslviz.jobs.control import Control
+from sslviz.jobs.protocol import Paused, Started, Stepped, Stopped
 
 
-@dataclasses.dataclass(frozen=True)
-class Event:
-    event: str
-    step: int
-    losses: dict = dataclasses.field(default_factory=dict)
-    monitor: dict = dataclasses.field(default_factory=dict)
-    gradients: dict = dataclasses.field(default_factory=dict)
-    path: str | None = None
-    info: dict = dataclasses.field(default_factory=dict)
-    images_per_second: float | None = None
+def started(step=0):
+    return Started(step, 0.0, 0, 0.0, 0.0)
 
 
-def endless(wishes, ended):
-    """A run that tells every step, and of what it was asked."""
-    step = 0
+def stepped(step):
+    return Stepped(step, 0.1 * step, 8 * step, 1.0, 0.1, losses={"loss": 1.0})
+
+
+def endless(asked, ended, first=0):
+    """A run that tells every step, and keeps what it was asked."""
+    step = first
     try:
-        yield Event("start", 0)
+        yield started(first)
         while True:
             step += 1
-            wishes.append((yield Event("step", step, losses={"loss": 1.0})))
+            asked.append((yield stepped(step)))
     finally:
         ended.append(step)
 
@@ -46,45 +42,57 @@ def pipe():
 
 
 def settle(control, paused):
-    for _ in range(6000):
-        if control._paused == paused:
-            return
-        time.sleep(0.01)
-    raise AssertionError("the command did not arrive")
+    with control._changed:
+        assert control._changed.wait_for(lambda: control._paused == paused, timeout=60)
+
+
+def until_stopped(control):
+    with control._changed:
+        assert control._changed.wait_for(lambda: control.stopped, timeout=60)
 
 
 def test_a_run_pauses_steps_and_resumes(pipe):
     control, writing = pipe
-    wishes, ended = [], []
-    events = control.drive(endless(wishes, ended))
+    asked, ended = [], []
+    events = control.drive(endless(asked, ended))
     assert [next(events).event for _ in range(3)] == ["start", "step", "step"]
     os.write(writing, b"pause\n")
     settle(control, paused=True)
     paused = next(events)
-    assert (paused.event, paused.step, paused.losses) == ("paused", 2, {})
+    assert isinstance(paused, Paused) and paused.step == 2
     os.write(writing, b"step\nst")  # the next command comes in two parts
     step = next(events)
-    assert (step.event, step.step) == ("step", 3) and wishes[-1] == "step"
+    assert (step.event, step.step) == ("step", 3) and asked[-1] == "step"
     os.write(writing, b"ep\n")
-    assert next(events).event == "step" and wishes[-1] == "step"
+    assert next(events).event == "step" and asked[-1] == "step"
     os.write(writing, b"nonsense\nresume\n")
     settle(control, paused=False)
     assert next(events).event == "resumed"
-    assert next(events).event == "step" and wishes[-1] is None
+    assert next(events).event == "step" and asked[-1] is None
     assert not ended
 
 
-def test_the_end_of_the_stream_stops_the_run(monkeypatch):
+def test_the_end_of_the_stream_stops_the_run():
     reading, writing = os.pipe()
     control, ended = Control(reading), []
     events = control.drive(endless([], ended))
     next(events), next(events)
     os.close(writing)
-    for _ in range(6000):
-        if control.stopped:
-            break
-        time.sleep(0.01)
-    assert list(events) == [] and ended == [1]
+    until_stopped(control)
+    (stopped,) = events
+    assert isinstance(stopped, Stopped) and stopped.step == 1 and ended == [1]  # goes on from step 1
+    control.end()
+
+
+@pytest.mark.parametrize(("first", "goes_on"), [(0, []), (40, [40])])
+def test_a_run_that_is_stopped_before_its_first_step_says_whether_there_is_a_state(first, goes_on):
+    reading, writing = os.pipe()
+    control = Control(reading)
+    events = control.drive(endless([], [], first))
+    next(events)
+    os.close(writing)
+    until_stopped(control)
+    assert [event.step for event in events] == goes_on
     control.end()
 
 

@@ -66,7 +66,7 @@ def finished(folder):
             if stop and event.step == 15:
                 events.close()
         if not stop:
-            run._hear({"event": "stored", "info": {"map": next(recipes.store_maps(folder / name))}})
+            run._hear({"event": "stored", "map": next(recipes.store_maps(folder / name))})
         run.snapshot = run._end(0, not stop, [])
         run.write()
         return made.setdefault((method, stop), identity)
