@@ -5,7 +5,7 @@ import streamlit as st
 from sklearn.metrics import confusion_matrix
 
 from sslviz import plots, ui
-from sslviz.evaluation import probes
+from sslviz.evaluation import intervals
 
 scene = ui.open_page("probe")
 ui.need_model(scene)
@@ -16,7 +16,7 @@ LABELS = (100, 300, 1_000, 3_000, 10_000)
 
 def row(label: str, accuracy: float, method: str, n: int, labels: str = "") -> dict:
     """One line of the accuracy figure."""
-    interval = probes.accuracy_interval(accuracy, n)
+    interval = intervals.accuracy_interval(accuracy, n)
     return {
         "label": ui.BASELINES.get(label, label) + labels,
         "accuracy": accuracy,

@@ -29,3 +29,10 @@ class UserError(Exception):
     def __init__(self, message: str = "", *, code: ErrorCode = ErrorCode.REFUSED) -> None:
         super().__init__(message)
         self.code = code
+
+
+class InputError(UserError, ValueError):
+    """A `UserError` about the arrays or parameters that an estimator was given: probes, maps and baselines raise it.
+
+    scikit-learn and whoever uses the estimators without sslviz expect a `ValueError` there.
+    """

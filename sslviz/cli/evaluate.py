@@ -29,7 +29,7 @@ def probe(
         seed: of the validation split, the baselines and the untrained twin.
         json: print one JSON object.
     """
-    from sslviz.evaluation.probes import accuracy_interval
+    from sslviz.evaluation.intervals import accuracy_interval
     from sslviz.evaluation.protocol import evaluate
 
     started = time.perf_counter()

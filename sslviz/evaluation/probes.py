@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -15,9 +16,10 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sslviz.errors import UserError
+from sslviz.errors import InputError
 
 L2_GRID = tuple(float(f"{l2:.3g}") for l2 in np.logspace(0, -6, 13))  # 1, 0.316, 0.1, ... 1e-6
 
@@ -49,8 +51,9 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
 
     Attributes:
         classes_: the K labels, sorted.
+        n_features_in_: D.
         mean_, scale_: (D,) statistics of the training rows; scale_ is 1 where a feature is constant.
-        coef_, intercept_: (K, D) and (K,), for standardised h.
+        coef_, intercept_: (K, D) and (K,), for standardised h; both rows of two classes are kept.
         l2_: the chosen penalty.
         val_scores_: {l2: validation accuracy} of the penalties tried, empty where nothing was to choose.
         n_iter_: L-BFGS steps of the last fit.
@@ -82,16 +85,14 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
                 `l2` and `val_accuracy` (of the last penalty tried; None before the first); may raise to cancel.
 
         Raises:
-            UserError: lengths differ, h is not finite, rows without label, or one class only.
+            InputError: lengths differ, h is not finite or has one value for all rows, rows without label, or one class
+                only.
         """
         start = time.perf_counter()
-        h = _check_h(h)
-        self.classes_, y = np.unique(_check_y(y, len(h)), return_inverse=True)
-        if len(self.classes_) < 2:
-            raise UserError("All labels are the same: a linear probe needs images of at least two classes.")
+        h, self.classes_, y = _check_training(self, h, y)
         grid = sorted(self.l2_grid, reverse=True)
         if not grid or grid[-1] < 0:
-            raise UserError("l2_grid needs at least one penalty, none negative: leave it at its default.")
+            raise InputError("l2_grid needs at least one penalty, none negative: leave it at its default.")
 
         order, n_fit = _split(y, self.val_fraction, np.random.default_rng(self.seed))
         X, self.mean_, self.scale_ = _standardise(h, order)  # (N, D + 1), the last column ones
@@ -126,135 +127,195 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         return tried[chosen]
 
     def decision_function(self, h: np.ndarray) -> np.ndarray:
-        """Logits (N, K)."""
-        check_is_fitted(self)
-        h = (_check_h(h, len(self.mean_)) - self.mean_) / self.scale_
-        return h @ self.coef_.T.astype(np.float32) + self.intercept_
+        """Logits (N, K); of two classes the second's less the first's (N,), as scikit-learn has it."""
+        logits = self._class_logits(h)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_proba(self, h: np.ndarray) -> np.ndarray:
         """Class probabilities (N, K)."""
-        return softmax(self.decision_function(h), axis=1)
+        return softmax(self._class_logits(h), axis=1)
 
     def predict(self, h: np.ndarray) -> np.ndarray:
         """Labels (N,)."""
-        return self.classes_[self.decision_function(h).argmax(axis=1)]
+        number = self._class_logits(h).argmax(axis=1)
+        return self.classes_[number]
+
+    def _class_logits(self, h: np.ndarray) -> np.ndarray:
+        """Logits (N, K) float64."""
+        check_is_fitted(self)
+        h = (_check_h(self, h) - self.mean_) / self.scale_
+        return h.astype(np.float64) @ self.coef_.T + self.intercept_
 
 
 class KNNProbe(ClassifierMixin, BaseEstimator):
-    """Votes of the nearest training rows by cosine similarity, weighted by exp(similarity / temperature).
+    """Votes of the nearest training rows: nothing is fitted, so it is quick and has no say in what it finds.
 
-    The k-NN test of Wu et al. 2018 (arXiv:1805.01978, section 3.4). Nothing is fitted, so it is quick and has no say in
-    what it finds. Similarities are exact to 1e-9 and equal ones are taken in the order of their row numbers, so results
-    depend neither on batch size nor on the machine.
+    "cosine" for representations whose length means nothing, such as those of contrastive methods: the nearest by cosine
+    similarity vote with weight exp(similarity / temperature), the k-NN test of Wu et al. 2018 (arXiv:1805.01978,
+    section 3.4). "euclidean" for places in a space, such as a VAE's mu, principal components or pixels: the nearest by
+    distance vote with weight 1 / distance (Dudani 1976), those at distance 0 alone where there are any.
+
+    Nearness is exact to 1e-9 and equally near rows are taken in the order of their numbers, so results depend neither
+    on batch size nor on the machine.
 
     Args:
         n_neighbors: rows that vote; all of them where the training set has fewer.
-        temperature: small ones let the nearest decide.
+        temperature: of the cosine's weights; small ones let the nearest decide.
+        metric: "cosine" or "euclidean".
         batch_size: rows looked up at once; memory is about 4 bytes * batch_size * training rows.
 
     Attributes:
         classes_: the K labels, sorted.
+        n_features_in_: D.
     """
 
-    def __init__(self, n_neighbors: int = 20, temperature: float = 0.1, *, batch_size: int = 1024):
+    def __init__(
+        self,
+        n_neighbors: int = 20,
+        temperature: float = 0.1,
+        *,
+        metric: Literal["cosine", "euclidean"] = "cosine",
+        batch_size: int = 1024,
+    ):
         self.n_neighbors = n_neighbors
         self.temperature = temperature
+        self.metric = metric
         self.batch_size = batch_size
 
     def fit(self, h: np.ndarray, y: np.ndarray) -> KNNProbe:
         """Keeps h (N, D) and labels y (N,).
 
         Raises:
-            UserError: lengths differ, h is not finite, rows without label, or parameters out of range.
+            InputError: lengths differ, h is not finite or has one value for all rows, rows without label, one class
+                only, or parameters out of range.
         """
-        h = _check_h(h)
-        if self.n_neighbors < 1 or self.temperature <= 0:
-            raise UserError("KNNProbe needs n_neighbors of at least 1 and a temperature above 0.")
-        self.classes_, self._y = np.unique(_check_y(y, len(h)), return_inverse=True)
-        self._h, (self._unit, self._length) = h, _unit(h)
+        h, self.classes_, self._y = _check_training(self, h, y)
+        if self.n_neighbors < 1 or self.temperature <= 0 or self.batch_size < 1:
+            raise InputError("KNNProbe needs n_neighbors and batch_size of at least 1 and a temperature above 0.")
+        if self.metric not in ("cosine", "euclidean"):
+            raise InputError(f"KNNProbe has no metric {self.metric!r}: choose cosine or euclidean.")
+        self._centre = h.mean(axis=0, dtype=np.float64) if self.metric == "euclidean" else np.zeros(h.shape[1])
+        self._h = h - self._centre if self.metric == "euclidean" else h  # (N, D); float64 where centred
+        self._rows, self._length = self._scaled(self._h)
         return self
 
     def kneighbors(self, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cosine similarities (N, k) float64, largest first, and row numbers (N, k) of the nearest training rows."""
+        """The nearest training rows, nearest first.
+
+        Args:
+            h: (N, D).
+
+        Returns:
+            nearness (N, k) float64: cosine similarities, falling, or distances, rising; row numbers (N, k).
+        """
         check_is_fitted(self)
-        h = _check_h(h, self._h.shape[1])
+        h = _check_h(self, h)
+        if self.metric == "euclidean":
+            h = h - self._centre
         found = [self._nearest(h[i : i + self.batch_size]) for i in range(0, len(h), self.batch_size)]
-        return tuple(np.concatenate(part) for part in zip(*found, strict=True))
+        nearness, ids = (np.concatenate(part) for part in zip(*found, strict=True))
+        return nearness, ids
+
+    def _scaled(self, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows as they are multiplied (N, D) float32, at length 1 for the cosine, and their lengths (N,) float64."""
+        length = np.sqrt(np.einsum("nd,nd->n", h, h, dtype=np.float64))
+        if self.metric == "euclidean":
+            return h.astype(np.float32), length
+        length[length == 0] = 1  # rows of zeros have cosine 0 to all others
+        return (h / length[:, None]).astype(np.float32), length
 
     def _nearest(self, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`kneighbors` of one batch (B, D).
 
         The k-th largest of the maxima over disjoint blocks of rows is no larger than the k-th largest similarity, so
         what lies above it holds all k nearest and few others: two passes over (B, N) in place of a sort. Only these
-        candidates are computed in float64, rounded to make equal what is equal but for rounding, and sorted.
+        candidates are computed in float64, rounded to make equal what is equal but for rounding, and sorted. The
+        similarity of places is x y - y^2 / 2, which falls as their distance rises.
         """
         n, k = len(self._h), min(self.n_neighbors, len(self._h))
-        unit, length = _unit(h)
-        similarity = unit @ self._unit.T  # (B, N) float32
+        rows, length = self._scaled(h)
+        similarity = rows @ self._rows.T  # (B, N) float32
+        margin = np.full((len(h), 1), 1e-5, np.float32)
+        if self.metric == "euclidean":
+            similarity -= (self._length**2 / 2).astype(np.float32)
+            margin *= ((length[:, None] + self._length.max()) ** 2).astype(np.float32)
         blocks = np.arange(0, n, max(1, n // (16 * k)))
         floor = np.partition(np.maximum.reduceat(similarity, blocks, axis=1), -k, axis=1)[:, -k, None]  # (B, 1)
-        candidates = similarity >= floor - 1e-5
+        candidates = similarity >= floor - margin
         for row in np.flatnonzero(np.count_nonzero(candidates, axis=1) > 64 * k):  # nearly all alike: h has collapsed
             candidates[row] = False
-            candidates[row, np.argsort(-similarity[row].round(5), kind="stable")[:k]] = True
-        rows, ids = np.nonzero(candidates)
-        dot = np.einsum("cd,cd->c", h[rows], self._h[ids], dtype=np.float64)
-        exact = (dot / (length[rows] * self._length[ids])).round(9)
-        order = np.lexsort((ids, -exact, rows))
-        first = np.searchsorted(rows, np.arange(len(h)))
+            coarse = np.rint(similarity[row] / margin[row])
+            candidates[row, np.argsort(-coarse, kind="stable")[:k]] = True
+        at, ids = np.nonzero(candidates)
+        exact = self._exact(h, at, ids, length)
+        order = np.lexsort((ids, exact if self.metric == "euclidean" else -exact, at))
+        first = np.searchsorted(at, np.arange(len(h)))
         nearest = order[first[:, None] + np.arange(k)]  # (B, k)
         return exact[nearest], ids[nearest]
 
+    def _exact(self, h: np.ndarray, at: np.ndarray, ids: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """Nearness of the pairs h[at], training row ids: (C,) float64, to nine decimals."""
+        if self.metric == "euclidean":
+            apart = h[at] - self._h[ids]
+            return np.sqrt(np.einsum("cd,cd->c", apart, apart, dtype=np.float64)).round(9)
+        dot = np.einsum("cd,cd->c", h[at], self._h[ids], dtype=np.float64)
+        return (dot / (length[at] * self._length[ids])).round(9)
+
     def predict_proba(self, h: np.ndarray) -> np.ndarray:
         """Shares of the vote (N, K)."""
-        similarity, ids = self.kneighbors(h)
-        weight = np.exp((similarity - similarity[:, :1]) / self.temperature)  # (N, k), the nearest has 1
+        nearness, ids = self.kneighbors(h)
+        if self.metric == "cosine":
+            weight = np.exp((nearness - nearness[:, :1]) / self.temperature)  # (N, k), the nearest has 1
+        else:
+            same = nearness == 0
+            weight = np.where(same.any(axis=1, keepdims=True), same, 1 / np.where(same, 1, nearness))
         votes = np.zeros((len(ids), len(self.classes_)))
         np.add.at(votes, (np.arange(len(ids))[:, None], self._y[ids]), weight)
         return votes / votes.sum(axis=1, keepdims=True)
 
     def predict(self, h: np.ndarray) -> np.ndarray:
         """Labels (N,)."""
-        return self.classes_[self.predict_proba(h).argmax(axis=1)]
+        number = self.predict_proba(h).argmax(axis=1)
+        return self.classes_[number]
 
 
-def accuracy_interval(accuracy: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's interval for an accuracy on n test rows, 95 % for the default z (Wilson 1927, JASA 22:209-212).
+def _check_training(probe: BaseEstimator, h: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """h (N, D) float32, the labels that occur (K,), and their numbers by row (N,); sets `n_features_in_`.
 
-    It covers the chance of the draw of test images, not that of training.
+    Raises:
+        InputError: see `fit` of the probes.
     """
-    if n < 1 or not 0 <= accuracy <= 1:
-        raise UserError(f"An accuracy of {accuracy} on {n} rows has no interval: give one in [0, 1] on 1 row or more.")
-    centre = (accuracy + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(accuracy * (1 - accuracy) / n + z**2 / (4 * n**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
-
-
-def _check_h(h: np.ndarray, width: int | None = None) -> np.ndarray:
-    h = np.asarray(h)
-    if h.ndim != 2 or not h.size or h.dtype.kind not in "fiu":
-        raise UserError(f"h has shape {h.shape} and dtype {h.dtype}: give numbers (N, D), at least one row.")
-    if width not in (None, h.shape[1]):
-        raise UserError(f"h has {h.shape[1]} columns, the probe was fitted on {width}: use the same encoder for both.")
-    if not np.isfinite(h).all():
-        raise UserError("h has NaN or infinite entries: train the encoder again, at a lower learning rate.")
-    return h.astype(np.float32, copy=False)
-
-
-def _check_y(y: np.ndarray, n: int) -> np.ndarray:
-    y = np.asarray(y)
-    if y.shape != (n,):
-        raise UserError(f"y has shape {y.shape} for {n} rows of h: give one label a row.")
+    _check_finite(h)
+    try:
+        h, y = validate_data(probe, h, y, dtype=np.float32, ensure_all_finite=True)
+        check_classification_targets(y)
+    except ValueError as error:
+        raise InputError(f"{error} Give h as numbers (N, D), at least one row, and one label a row as y.") from error
     if y.dtype.kind in "if" and (y < 0).any():
-        raise UserError("Some rows have no label (y is negative): leave them out before probing.")
-    return y
+        raise InputError("Some rows have no label (y is negative): leave them out before probing.")
+    classes, y = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError("All labels are of one class: a probe needs at least two classes to tell apart.")
+    if len(h) > 1 and (h == h[0]).all():
+        raise InputError(
+            "All rows of h are alike, so they tell no class from another: the encoder has collapsed. Train it anew."
+        )
+    return h, classes, y
 
 
-def _unit(h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows at length 1 (N, D) float32, and their lengths (N,) float64; rows of zeros have cosine 0 to all others."""
-    length = np.sqrt(np.einsum("nd,nd->n", h, h, dtype=np.float64))
-    length[length == 0] = 1
-    return (h / length[:, None]).astype(np.float32), length
+def _check_h(probe: BaseEstimator, h: np.ndarray) -> np.ndarray:
+    """h (N, D) float32, with the columns that the probe was fitted on."""
+    _check_finite(h)
+    try:
+        return validate_data(probe, h, dtype=np.float32, reset=False)
+    except ValueError as error:
+        raise InputError(f"{error} Use the encoder that the probe was fitted with.") from error
+
+
+def _check_finite(h: np.ndarray) -> None:
+    h = np.asarray(h) if isinstance(h, list | np.ndarray) else np.empty(0)
+    if h.dtype.kind == "f" and not np.isfinite(h).all():
+        raise InputError("h has NaN or inf entries: train the encoder again, at a lower learning rate.")
 
 
 def _split(y: np.ndarray, val_fraction: float, rng: np.random.Generator) -> tuple[np.ndarray, int]:

@@ -8,6 +8,7 @@ saving. Every random number of step s comes from the seed and s, so that a run t
 happened. Nothing is chosen by what the monitor shows: it only watches.
 """
 
+import contextlib
 import dataclasses
 import gc
 import io
@@ -33,7 +34,7 @@ from tyro.conf import Suppress
 
 from sslviz.data.catalog import ALIASES, DATASETS
 from sslviz.data.images import ImageSet, describe, load_images, to_float
-from sslviz.errors import ErrorCode, UserError
+from sslviz.errors import ErrorCode, InputError, UserError
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import KNNProbe
 from sslviz.jobs.protocol import EVENTS, Moment
@@ -331,7 +332,8 @@ def monitor(model: nn.Module, train: ImageSet, test: ImageSet, *, seed: int) -> 
     h_bank, h = encode(model, train.x[bank]), encode(model, test.x[queries])
     seen: dict[str, float] = {}
     if train.labelled:
-        seen["knn"] = float(KNNProbe().fit(h_bank, train.y[bank].numpy()).score(h, test.y[queries].numpy()))
+        with contextlib.suppress(InputError):  # one class, or an encoder that has collapsed: nothing to tell apart
+            seen["knn"] = float(KNNProbe().fit(h_bank, train.y[bank].numpy()).score(h, test.y[queries].numpy()))
     training = model.training
     model.eval()
     with torch.no_grad():

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sslviz.data.images import load_images
 from sslviz.errors import UserError
-from sslviz.evaluation.probes import KNNProbe, LinearProbe, _curvature, _objective, _split, accuracy_interval
+from sslviz.evaluation.probes import KNNProbe, LinearProbe, _curvature, _objective, _split
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +119,9 @@ def test_constant_and_huge_columns_do_no_harm(blobs):
 
 
 def test_no_information_gives_the_class_shares():
-    probe = LinearProbe().fit(np.zeros((40, 3)), np.repeat([0, 1], [30, 10]))
-    np.testing.assert_allclose(probe.predict_proba(np.zeros((1, 3))), [[0.75, 0.25]], atol=1e-4)
+    h = np.tile([[1.0, 0, 0], [0, 1.0, 0]], (20, 1))  # the same two rows for both classes
+    probe = LinearProbe(l2_grid=(1.0,)).fit(h, np.repeat([0, 1], [30, 10]))
+    np.testing.assert_allclose(probe.predict_proba(h), np.tile([[0.75, 0.25]], (40, 1)), atol=1e-3)
 
 
 def test_same_seed_same_probe_and_labels_of_any_type(blobs):
@@ -191,12 +195,22 @@ def test_knn_on_points_placed_by_hand_takes_ties_in_row_order():
         np.testing.assert_allclose(probe.predict_proba(grid), shares, atol=1e-7)
 
 
-def test_knn_with_many_rows_alike_keeps_row_order_and_little_memory():
-    """A collapsed encoder maps all images to one h: every row is as near as any other."""
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_knn_with_many_rows_alike_keeps_row_order_and_little_memory(metric):
+    """An encoder that has all but collapsed maps nearly all images to one h: every row is as near as any other."""
     h = np.tile(np.random.default_rng(0).normal(size=(1, 16)).astype(np.float32), (20_000, 1))
-    similarity, ids = KNNProbe(5).fit(h, np.arange(20_000) % 2).kneighbors(h[:50])
-    assert (ids == np.arange(5)).all() and np.allclose(similarity, 1)
-    assert (KNNProbe(5).fit(0 * h, np.arange(20_000) % 2).kneighbors(h[:5])[1] == np.arange(5)).all()
+    h[-1] = -h[0]
+    probe = KNNProbe(5, metric=metric).fit(h, np.arange(20_000) % 2)
+    nearness, ids = probe.kneighbors(h[:50])
+    assert (ids == np.arange(5)).all() and np.allclose(nearness, 1 if metric == "cosine" else 0)
+
+
+@pytest.mark.parametrize("probe", [LinearProbe(), KNNProbe(), KNNProbe(metric="euclidean")])
+def test_a_collapsed_encoder_and_labels_of_one_class_are_refused_in_words(probe):
+    with pytest.raises(UserError, match=r"All rows of h are alike, .* the encoder has collapsed"):
+        clone(probe).fit(np.full((20, 4), 0.3), np.arange(20) % 2)
+    with pytest.raises(UserError, match="All labels are of one class"):
+        clone(probe).fit(np.random.default_rng(0).normal(size=(20, 4)), np.ones(20, int))
 
 
 def test_knn_of_large_sets_equals_a_full_sort():
@@ -209,7 +223,40 @@ def test_knn_of_large_sets_equals_a_full_sort():
         return h.astype(np.float64) / np.linalg.norm(h.astype(np.float64), axis=1, keepdims=True)
 
     expected = np.argsort(-(unit(h) @ unit(h_train).T).round(9), axis=1, kind="stable")[:, :20]
-    np.testing.assert_array_equal(KNNProbe().fit(h_train, np.zeros(30_000, int)).kneighbors(h)[1], expected)
+    np.testing.assert_array_equal(KNNProbe().fit(h_train, np.arange(30_000) % 2).kneighbors(h)[1], expected)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1024])
+@pytest.mark.parametrize("k", [1, 3, 20])
+def test_euclidean_knn_equals_scikit_learn(k, batch_size):
+    rng = np.random.default_rng(k)
+    h_train, h, y = 50 + rng.normal(size=(400, 8)), 50 + rng.normal(size=(30, 8)), rng.integers(3, size=400)
+    h_train[3] = h_train[2] = 60  # two rows far from the others,
+    h[0] = h_train[2]  # and a query at distance 0 of both
+    h_train, h = h_train.astype(np.float32), h.astype(np.float32)
+    reference = KNeighborsClassifier(k, weights="distance", algorithm="brute").fit(h_train.astype(np.float64), y)
+    probe = KNNProbe(k, metric="euclidean", batch_size=batch_size).fit(h_train, y)
+    distance, ids = probe.kneighbors(h)
+    expected, expected_ids = reference.kneighbors(h.astype(np.float64))
+    np.testing.assert_array_equal(ids[1:], expected_ids[1:])
+    np.testing.assert_allclose(distance, expected, atol=1e-5)
+    np.testing.assert_allclose(probe.predict_proba(h)[1:], reference.predict_proba(h.astype(np.float64))[1:], atol=1e-6)
+    if k > 1:
+        assert set(ids[0][:2]) == {2, 3}
+        votes = np.bincount(y[[2, 3]], minlength=3) / 2  # the rows at distance 0 alone
+        np.testing.assert_allclose(probe.predict_proba(h[:1])[0], votes)
+
+
+def test_the_metric_decides_where_classes_share_a_direction():
+    """Two classes at the same angles and different lengths: the cosine is blind to them, the distance is not."""
+    rng = np.random.default_rng(0)
+    angle, y = rng.uniform(0, np.pi / 2, 400), np.arange(400) % 2
+    h = (1 + 2 * y)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    fit, test = slice(0, 300), slice(300, 400)
+    assert KNNProbe(5, metric="euclidean").fit(h[fit], y[fit]).score(h[test], y[test]) > 0.98
+    assert KNNProbe(5, metric="cosine").fit(h[fit], y[fit]).score(h[test], y[test]) < 0.7
+    with pytest.raises(UserError, match="cosine or euclidean"):
+        KNNProbe(metric="taxi").fit(h, y)
 
 
 def test_knn_with_fewer_rows_than_neighbours_lets_all_vote():
@@ -232,9 +279,9 @@ def test_knn_at_a_tiny_temperature_is_the_nearest():
     [
         (np.full((4, 2), np.nan), [0, 1, 0, 1], "NaN"),
         (np.full((4, 2), np.inf), [0, 1, 0, 1], "NaN"),
-        (np.zeros((4, 2)), [0, 1, 0], "one label a row"),
-        (np.zeros((4, 2)), [0, 1, -1, 1], "no label"),
-        (np.zeros(4), [0, 1, 0, 1], "give numbers"),
+        (np.eye(4, 2), [0, 1, 0], "one label a row"),
+        (np.eye(4, 2), [0, 1, -1, 1], "no label"),
+        (np.zeros(4), [0, 1, 0, 1], "Give h as numbers"),
         (np.zeros((0, 2)), [], "at least one row"),
     ],
 )
@@ -243,11 +290,9 @@ def test_bad_input_is_refused(probe, h, y, message):
         clone(probe).fit(h, y)
 
 
-def test_one_class_and_other_columns_are_refused(blobs):
-    with pytest.raises(UserError, match="two classes"):
-        LinearProbe().fit(np.eye(3), [1, 1, 1])
+def test_other_columns_and_bad_parameters_are_refused(blobs):
     for probe in (LinearProbe(), KNNProbe()):
-        with pytest.raises(UserError, match="same encoder"):
+        with pytest.raises(UserError, match="Use the encoder that the probe was fitted with"):
             probe.fit(*blobs).predict(np.zeros((2, 3)))
     with pytest.raises(UserError, match="l2_grid"):
         LinearProbe(l2_grid=()).fit(*blobs)
@@ -255,10 +300,30 @@ def test_one_class_and_other_columns_are_refused(blobs):
         KNNProbe(0).fit(*blobs)
 
 
-def test_wilson_interval_has_its_known_values():
-    """Newcombe 1998, table I: 81 of 263 and 0 of 20; and the mirror image of the latter."""
-    assert accuracy_interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert accuracy_interval(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
-    assert accuracy_interval(1, 20) == pytest.approx((0.8389, 1), abs=5e-5)
-    with pytest.raises(UserError):
-        accuracy_interval(0.5, 0)
+NEGATIVE = "negative labels mean unlabelled images here and are refused; the check uses -1 as a class"
+NOT_APPLICABLE = {"check_classifiers_classes": NEGATIVE}
+
+
+@parametrize_with_checks(
+    [LinearProbe(), KNNProbe(), KNNProbe(metric="euclidean")], expected_failed_checks=lambda probe: NOT_APPLICABLE
+)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def test_an_unfitted_probe_says_so_and_a_refusal_is_a_value_error(blobs):
+    for probe in (LinearProbe(), KNNProbe()):
+        with pytest.raises(NotFittedError):
+            probe.predict(blobs[0])
+        with pytest.raises(ValueError, match="of one class"):
+            probe.fit(blobs[0], np.zeros(300, int))
+        assert probe.fit(*blobs).n_features_in_ == 6
+
+
+def test_two_classes_have_one_decision_value(blobs):
+    h, y = blobs
+    probe = LinearProbe().fit(h, y % 2)
+    decision = probe.decision_function(h)
+    assert decision.shape == (300,) and probe.predict_proba(h).shape == (300, 2)
+    np.testing.assert_array_equal(probe.predict(h), (decision > 0).astype(int))
+    np.testing.assert_allclose(probe.predict_proba(h)[:, 1], 1 / (1 + np.exp(-decision)), rtol=1e-6)

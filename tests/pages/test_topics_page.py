@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from sslviz import plots
 from sslviz.bundled import topics
-from sslviz.evaluation.probes import accuracy_interval
+from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.language import model as language
 from sslviz.ui.language import vectors
 

@@ -287,7 +287,7 @@ def _nearest(
 
 def _scores(speaker: Speaker, found: Known, layer: int) -> None:
     """Accuracy beside the baselines, and from layer to layer."""
-    from sslviz.evaluation.probes import accuracy_interval
+    from sslviz.evaluation.intervals import accuracy_interval
 
     n, names = len(_test()), {"random": TWIN, WORDS: WORDS}
     probe = st.segmented_control(
