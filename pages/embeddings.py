@@ -5,6 +5,7 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.evaluation import maps as reduce
+from sslviz.evaluation.neighbours import neighbours
 
 scene = ui.open_page("embeddings")
 ui.need_model(scene)
@@ -13,7 +14,7 @@ names, state = images.class_names, st.session_state
 if state.get("map_space") != scene.model:  # a selection belongs to the images and the space that it was made in
     state.map_space, state.map_ids, state.map_centre = scene.model, [], 0
 
-maps = {method.upper(): (xy, kept.trustworthiness.get(method)) for method, xy in sorted(kept.xy.items(), reverse=True)}
+maps = {reduce.MAPS[method].title: (xy, kept.quality[method]) for method, xy in kept.xy.items()}
 refit = state.get("map_refit", {}).get(scene.model)
 done = ui.worker().progress(refit) if refit else None
 if done is not None and done.state == "done":
@@ -52,11 +53,10 @@ with left:
             st.caption("Well under a minute for 2,000 images, about a minute for 10,000. Stop it at any time.")
     if refit and (done is None or done.state != "done"):
         ui.watch(refit)
-    xy, trust = maps[method]
+    xy, quality = maps[method]
     chart = f"map_{scene.model}_{method}_{'_'.join(map(str, refit or ()))}"
-    said = "" if trust is None else f", trustworthiness {trust:.2f}"
     ui.show(
-        ui.map_figure(chart, xy, scene.data, f"{method} of {len(xy):,} h of {kept.h.shape[1]:,} numbers{said}"),
+        ui.map_figure(chart, xy, scene.data, f"{method} of {len(xy):,} h of {kept.h.shape[1]:,} numbers, {quality}"),
         key=chart,
         alt=f"{method} map of the test images, coloured by class",
         on_select=picked,
@@ -64,7 +64,7 @@ with left:
     )
 
 centre = state.map_centre if 0 <= state.map_centre < len(xy) else 0
-nearest, cosines = reduce.neighbours(kept.h, centre, 100)
+nearest, cosines = neighbours(kept.h, centre, 100)
 on_map = np.argsort(((xy - xy[centre]) ** 2).sum(axis=1))[1:11]
 shared = len(set(nearest[:10].tolist()) & set(on_map.tolist()))
 same = int((images.y[nearest[:10]] == images.y[centre]).sum())
@@ -119,7 +119,8 @@ ui.foldouts(
     script=f'''from sslviz.store.checkpoint import load
 from sslviz.data.images import load_images
 from sslviz.evaluation.embedding import encode
-from sslviz.evaluation.maps import fit_map, neighbours
+from sslviz.evaluation.maps import fit_map
+from sslviz.evaluation.neighbours import neighbours
 
 h = encode(load("{scene.model}"), load_images("{scene.data}", "test").x)
 umap = fit_map(h, method="umap", seed=0)

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
-from sslviz.evaluation import maps
+from sslviz.evaluation.neighbours import neighbours
 
 scene = ui.open_page("home")
 
@@ -29,7 +29,7 @@ def choose(index: int) -> None:
 
 
 index = ui.bound("home_image", 0, between=(0, len(images.y) - 1))
-ids, cosines = maps.neighbours(kept.h, index, 8)
+ids, cosines = neighbours(kept.h, index, 8)
 same = int((images.y[ids] == images.y[index]).sum())
 grid = st.grid(3, min_column_width=300, gap="medium")
 with grid.cell():

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from sslviz.data.images import load_images
 from sslviz.errors import UserError
 from sslviz.evaluation.baselines import fit_baselines
 from sslviz.evaluation.embedding import encode
-from sslviz.evaluation.maps import fit_map
+from sslviz.evaluation.maps import fit_map, maps_for
 from sslviz.evaluation.protocol import evaluate
 from sslviz.language import evaluation, trigram
 from sslviz.language import model as language
@@ -95,7 +95,7 @@ def finish(folder: Path) -> dict[str, Any]:
     return card
 
 
-def store_maps(folder: Path, *, begin: Callable[[str], None] = lambda name: None) -> Iterator[Literal["pca", "umap"]]:
+def store_maps(folder: Path, *, begin: Callable[[str], None] = lambda name: None) -> Iterator[str]:
     """Write a model's h of the bundled test images and their maps, which the app shows before anything is computed.
 
     Args:
@@ -103,15 +103,19 @@ def store_maps(folder: Path, *, begin: Callable[[str], None] = lambda name: None
         begin: called with the name of each map before it is fitted.
 
     Yields:
-        the name of each map once the file has it: PCA within a second or two, UMAP after up to a minute.
+        the name of each map once the file has it, quick ones first: PCA within a second or two, UMAP after up to a
+        minute.
     """
     card = checkpoint.load_card(folder)
     h = encode(checkpoint.load(folder), load_images(card["dataset"], "test", bundled=True).x)
     kept: dict[str, np.ndarray] = {}
-    for method in ("pca", "umap"):
+    for method in maps_for(len(h)):
         begin(method)
-        found = fit_map(h, method=method, seed=card.get("seed", 0))
-        kept |= {f"{method}_xy": found.xy, f"{method}_trustworthiness": np.float32(found.trustworthiness)}
+        found = fit_map(h, method, seed=card.get("seed", 0))
+        kept[f"{method}_xy"] = found.xy
+        for name in ("trustworthiness", "neighbours_kept"):  # neither where rows are alike
+            if (value := getattr(found, name)) is not None:
+                kept[f"{method}_{name}"] = np.float32(value)
         checkpoint.save_embeddings(folder, h, **kept)
         yield method
 

@@ -7,6 +7,7 @@ from tyro.conf import Positional
 
 from sslviz.cli.inputs import encoded
 from sslviz.cli.output import answer
+from sslviz.evaluation.maps.registry import MAPS
 
 
 def embed(
@@ -39,7 +40,7 @@ def map_(
     dataset: Positional[str],
     *,
     out: Path,
-    method: Literal["pca", "umap"] = "umap",
+    method: Literal[tuple(MAPS)] = "umap",
     split: Literal["train", "test"] = "test",
     seed: int = 0,
     json: bool = False,
@@ -50,17 +51,19 @@ def map_(
         checkpoint: a model's name or path.
         dataset: a name, an .npz file or a folder of class folders.
         out: the file to write.
-        method: PCA or UMAP of h.
+        method: how h is laid out.
         split: which images.
-        seed: of UMAP.
+        seed: of the map, where it is drawn at random.
         json: print one JSON object.
     """
     from sslviz.data import npz
     from sslviz.evaluation.maps import fit_map
 
     h, images = encoded(checkpoint, dataset, split)
-    found = fit_map(h, method=method, seed=seed)
+    found = fit_map(h, method, seed)
     npz.write(out, {"xy": found.xy, "y": images.y.numpy()})
     result = {"path": str(out), "model": checkpoint, "dataset": dataset, "split": split, "method": method}
-    result |= {"n": len(h), "trustworthiness": found.trustworthiness, "seed": seed}
-    answer(result, json, lambda: print(f"{out}: {method} of {len(h):,}, trustworthiness {found.trustworthiness:.3f}"))
+    result |= {"n": len(h), "trustworthiness": found.trustworthiness, "trustworthiness_n": found.quality.n}
+    result |= {"trustworthiness_k": found.quality.k, "neighbours_kept": found.neighbours_kept, "seed": seed}
+    result |= {"note": found.quality.note}
+    answer(result, json, lambda: print(f"{out}: {MAPS[method].title} of {len(h):,} h; {found.quality}"))

@@ -11,6 +11,7 @@ import streamlit as st
 from sslviz.data import images as data
 from sslviz.data import npz
 from sslviz.errors import UserError
+from sslviz.evaluation.maps import MAPS, Quality, stored_quality
 from sslviz.store import checkpoint
 from sslviz.ui.selection import Scene
 
@@ -41,11 +42,11 @@ def test_images(dataset: str) -> Images:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """What a model's folder keeps of the bundled test images: h (N, D) float32, xy and trustworthiness by method."""
+    """What a model's folder keeps of the bundled test images: h (N, D) float32, xy and its quality by map."""
 
     h: np.ndarray
     xy: dict[str, np.ndarray]
-    trustworthiness: dict[str, float]
+    quality: dict[str, Quality]
 
 
 def stored(scene: Scene) -> Stored:
@@ -64,11 +65,10 @@ def stored(scene: Scene) -> Stored:
 def _stored(folder: str, stamp: int, count: int) -> Stored:
     found = checkpoint.load_embeddings(folder)
     xy = {key[:-3]: value.astype(np.float32) for key, value in found.items() if key.endswith("_xy")}
-    marks = {key: found.get(f"{key}_trustworthiness") for key in xy}
-    trust = {key: float(np.ravel(mark)[0]) for key, mark in marks.items() if mark is not None}
+    xy = {key: xy[key] for key in MAPS if key in xy}
     if len(found["h"]) != count:
         raise UserError(f"{folder} describes {len(found['h']):,} images, but {count:,} are bundled: train it again.")
-    return Stored(h=found["h"], xy=xy, trustworthiness=trust)
+    return Stored(h=found["h"], xy=xy, quality={key: stored_quality(found, key) for key in xy})
 
 
 def load_model(scene: Scene) -> Any:

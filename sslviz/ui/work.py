@@ -18,6 +18,7 @@ import streamlit as st
 from sslviz import plots
 from sslviz.data import images
 from sslviz.errors import UserError
+from sslviz.evaluation.maps import MAPS, Quality
 from sslviz.jobs.worker import Progress, Worker
 from sslviz.paths import ROOT
 from sslviz.store import checkpoint
@@ -82,7 +83,9 @@ def fit_probe(
     return {**found, "seconds": time.monotonic() - started}
 
 
-def fit_map(h: np.ndarray, settings: dict[str, Any], report: Callable[[str, float], None]) -> tuple[np.ndarray, float]:
+def fit_map(
+    h: np.ndarray, settings: dict[str, Any], report: Callable[[str, float], None]
+) -> tuple[np.ndarray, Quality]:
     """Fit a map in a process of its own, since UMAP's compilation would hold up every page here; a job of `Worker`.
 
     Args:
@@ -91,14 +94,15 @@ def fit_map(h: np.ndarray, settings: dict[str, Any], report: Callable[[str, floa
         report: takes what is being done and how far it is; UMAP tells nothing meanwhile, so the bar follows the clock.
 
     Returns:
-        xy (N, 2) float32, trustworthiness.
+        xy (N, 2) float32, and how far to trust it.
     """
-    expected = 20 + len(h) / 400  # seconds
-    doing = f"{settings['method'].upper()} of {len(h):,} h, some {expected:.0f} s"
+    info = MAPS[settings["method"]]
+    expected = info.expected_seconds(len(h))
+    doing = f"{info.title} of {len(h):,} h, some {expected:.0f} s"
     code = (
-        "import json, sys; import numpy as np; from sslviz.evaluation.maps import fit_map; "
+        "import dataclasses, json, sys; import numpy as np; from sslviz.evaluation.maps import fit_map; "
         "m = fit_map(np.load(sys.argv[1]), **json.loads(sys.argv[2])); "
-        "np.savez(sys.argv[3], xy=m.xy, trust=m.trustworthiness)"
+        "np.savez(sys.argv[3], xy=m.xy, quality=json.dumps(dataclasses.asdict(m.quality)))"
     )
     with tempfile.TemporaryDirectory(prefix="sslviz-") as folder:
         np.save(f"{folder}/h.npy", h)
@@ -114,9 +118,11 @@ def fit_map(h: np.ndarray, settings: dict[str, Any], report: Callable[[str, floa
             errors = process.communicate()[1]
         if process.returncode:
             log.error("the map failed: %s", errors)
-            raise UserError("The map could not be fitted; the server's log says why.")
+            reason = errors.strip().rsplit("UserError: ", 1)  # the last line of a traceback
+            said = reason[1] if len(reason) == 2 else "The map could not be fitted; the server's log says why."
+            raise UserError(said)
         with np.load(f"{folder}/map.npz") as found:
-            return found["xy"], float(found["trust"])
+            return found["xy"], Quality(**json.loads(str(found["quality"])))
 
 
 @st.cache_resource(show_spinner=False)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sslviz.errors import UserError
-from sslviz.evaluation.maps import fit_map, neighbours, trust
+from sslviz.evaluation.maps import MAPS, fit_map, maps_for, measure, stored_quality, trust
+from sslviz.evaluation.neighbours import neighbours, neighbours_kept
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,14 @@ def test_umap_is_reproducible_and_keeps_clusters(h, umap):
     }  # fmt: skip
 
 
+def test_tsne_is_reproducible_keeps_clusters_and_has_no_place_for_new_rows(h):
+    found = fit_map(h, "tsne", 3, perplexity=20)
+    assert found.xy.shape == (200, 2) and found.trustworthiness > 0.9 and found.params["perplexity"] == 20
+    np.testing.assert_array_equal(fit_map(h, "tsne", 3, perplexity=20).xy, found.xy)
+    with pytest.raises(UserError, match="t-SNE has no place for new rows: choose one of UMAP, PCA"):
+        found.transform(h[:2])
+
+
 def test_umap_places_new_rows(h, umap):
     assert umap.transform(h[:3] + 0.01).shape == (3, 2)
 
@@ -105,11 +114,12 @@ def test_neighbours_equal_brute_force_with_ties_in_row_order():
 @pytest.mark.parametrize(
     ("h", "method", "message"),
     [
-        (np.zeros((3, 4)), "pca", "too few"),
-        (np.zeros((10, 4)), "umap", "too few"),
+        (np.zeros((0, 4)), "pca", "too few"),
+        (np.zeros((7, 4)), "umap", "too few"),
+        (np.zeros((7, 4)), "tsne", "too few"),
         (np.full((30, 4), np.nan), "pca", "NaN"),
         (np.full((30, 4), np.inf), "umap", "NaN"),
-        (np.zeros((30, 4)), "tsne", "choose pca or umap"),
+        (np.zeros((30, 4)), "isomap", "choose one of umap, pca, tsne"),
         (np.zeros(30), "pca", "give numbers"),
     ],
 )
@@ -121,3 +131,103 @@ def test_bad_input_is_refused(h, method, message):
 def test_other_columns_are_refused(h):
     with pytest.raises(UserError, match="same encoder"):
         fit_map(h).transform(h[:, :3])
+
+
+@pytest.mark.parametrize("method", MAPS)
+@pytest.mark.parametrize("value", [0.0, 0.5, -3.0])
+def test_rows_that_are_alike_get_words_instead_of_numbers(method, value):
+    found = fit_map(np.full((40, 6), value, np.float32), method)
+    assert found.trustworthiness is None and found.neighbours_kept is None and not found.xy.any()
+    assert str(found.quality) == "all rows are alike, so no row is nearer than another"
+
+
+def test_rows_that_differ_by_rounding_only_are_alike_and_others_are_not():
+    rng = np.random.default_rng(0)
+    collapsed = (np.float32(3) + 1e-7 * rng.normal(size=(50, 4))).astype(np.float32)
+    assert "alike" in fit_map(collapsed).quality.note
+    assert fit_map(collapsed + rng.normal(size=(50, 4))).quality.note == ""
+
+
+def test_too_few_different_rows_have_no_neighbours_to_keep():
+    found = fit_map(np.repeat(np.eye(3), 40, axis=0))
+    assert found.trustworthiness is None and "only 3 different rows" in str(found.quality)
+
+
+def brute_force_kept(h, xy, k):
+    """Mean overlap of the k nearest in h by cosine and on the map by distance, in loops."""
+    unit = h / np.linalg.norm(h, axis=1, keepdims=True)
+    shared = 0
+    for i in range(len(h)):
+        others = [j for j in range(len(h)) if j != i]
+        in_h = set(sorted(others, key=lambda j: -float(unit[i] @ unit[j]))[:k])
+        shared += len(in_h & set(sorted(others, key=lambda j: float(((xy[i] - xy[j]) ** 2).sum()))[:k]))
+    return shared / len(h)
+
+
+def test_neighbours_kept_is_the_mean_overlap_of_the_ten_nearest(h):
+    xy = np.random.default_rng(2).normal(size=(200, 2)) + 2 * h[:, :2]
+    assert neighbours_kept(h, xy) == pytest.approx(brute_force_kept(h.astype(np.float64), xy, 10))
+    assert neighbours_kept(h[:9], xy[:9]) == pytest.approx(brute_force_kept(h[:9].astype(np.float64), xy[:9], 4))
+    assert neighbours_kept(xy, 3 * xy + 100, metric="euclidean") == 10  # the same map, moved and scaled
+    assert neighbours_kept(xy, xy) < 10  # cosine keeps only the angle of a plane
+
+
+def test_quality_names_its_sample(h):
+    text = str(measure(h, h[:, :2]))
+    assert text.startswith("trustworthiness 0.") and "(k = 15, all 200 rows); " in text
+    assert text.endswith("of 10 nearest neighbours kept")
+    many = np.random.default_rng(0).normal(size=(2100, 3))
+    assert "(k = 15, 2,000 of 2,100 rows)" in str(measure(many, many[:, :2]))
+    assert "(k = 3, all 8 rows)" in str(measure(h[:8], h[:8, :2])) and "of 3 nearest" in str(measure(h[:8], h[:8, :2]))
+
+
+def test_the_quality_of_a_stored_map_is_read_and_completed(h):
+    xy = fit_map(h).xy
+    arrays = {"h": h, "pca_xy": xy, "pca_trustworthiness": np.float32(0.25)}
+    found = stored_quality(arrays, "pca")
+    assert found.trustworthiness == 0.25 and found.neighbours_kept == pytest.approx(neighbours_kept(h, xy))
+    assert stored_quality(arrays | {"pca_neighbours_kept": np.float32(1.5)}, "pca").neighbours_kept == 1.5
+    assert stored_quality({"h": h, "pca_xy": xy}, "pca") == measure(h, xy)
+    assert "alike" in stored_quality(arrays | {"h": np.ones_like(h)}, "pca").note
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 20])
+def test_small_sets_are_drawn(n):
+    h = np.random.default_rng(0).normal(size=(n, 4))
+    for method in maps_for(n):
+        found = fit_map(h, method)
+        assert found.xy.shape == (n, 2) and np.isfinite(found.xy).all()
+        assert (found.trustworthiness is None) == (n < 3)
+    assert maps_for(n) == (("pca", "tsne", "umap") if n >= 8 else ("pca",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "pca", "n_neighbors": 5}, "PCA has no setting 'n_neighbors'"),
+        ({"method": "umap", "perplexity": 5}, "UMAP has no setting 'perplexity': it has n_neighbors, min_dist"),
+        ({"method": "umap", "n_neighbors": 1}, "n_neighbors = 1 is out of bounds: give 2 to 200"),
+        ({"method": "tsne", "perplexity": float("nan")}, "out of bounds"),
+        ({"method": "umap", "seed": -1}, "seed -1 is out of bounds"),
+        ({"n_components": 4}, "can't be drawn"),
+    ],
+)
+def test_settings_are_refused_in_words(h, settings, message):
+    with pytest.raises(UserError, match=message):
+        fit_map(h, **settings)
+
+
+@pytest.mark.parametrize("method", MAPS)
+def test_maps_are_estimators_of_scikit_learn(method):
+    from importlib import import_module
+
+    from sklearn.base import BaseEstimator
+
+    info = MAPS[method]
+    defaults = {setting.name: setting.default for setting in info.settings}
+    found = import_module(f"sslviz.evaluation.maps.{method}").estimator(
+        seed=0, n_components=2, metric="cosine", **defaults
+    )
+    assert isinstance(found, BaseEstimator) and hasattr(found, "fit_transform")
+    assert hasattr(found, "transform") == info.places_new_rows
+    assert all(setting.low <= setting.default <= setting.high for setting in info.settings)

@@ -147,10 +147,10 @@ def test_the_probe_is_fitted_in_the_background():
 
 def test_a_map_is_fitted_in_a_process_of_its_own():
     h, told = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32), []
-    xy, trust = ui.fit_map(h, {"method": "pca", "seed": 1}, lambda stage, fraction: told.append((stage, fraction)))
-    assert xy.shape == (50, 2) and 0 <= trust <= 1 and told[0][0].startswith("PCA of 50 h")
-    with pytest.raises(UserError):
-        ui.fit_map(h, {"method": "nonsense"}, lambda stage, fraction: None)
+    xy, quality = ui.fit_map(h, {"method": "pca", "seed": 1}, lambda stage, fraction: told.append((stage, fraction)))
+    assert xy.shape == (50, 2) and 0 <= quality.trustworthiness <= 1 and told[0][0].startswith("PCA of 50 h")
+    with pytest.raises(UserError, match="out of bounds"):
+        ui.fit_map(h, {"method": "pca", "seed": -1}, lambda stage, fraction: None)
 
 
 def test_a_stopped_map_leaves_no_process():

@@ -1,18 +1,66 @@
-"""h -> xy: a map of the representation, with a measure of how far to trust it."""
+"""h -> xy: a map of the representation, with measures of how far to trust it."""
 
 from __future__ import annotations
 
+import importlib
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh
 
 from sslviz.errors import UserError
+from sslviz.evaluation.maps.registry import MAPS, MapInfo, Setting, maps_for
+from sslviz.evaluation.neighbours import (
+    SAMPLE,
+    Metric,
+    check_h,
+    kept_of,
+    neighbours_kept,
+    rows_alike,
+    sample_rows,
+)
 
-TRUST_ROWS = 2000
+__all__ = ["MAPS", "Map", "MapInfo", "Quality", "Setting", "fit_map", "maps_for", "measure", "stored_quality", "trust"]
 TRUST_NEIGHBOURS = 15
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How many of its neighbours a map keeps; `str` writes it with its sample.
+
+    Attributes:
+        total: N, rows of the map.
+        trustworthiness: in [0, 1]; 1 where all neighbours on the map are neighbours in h (see `trust`); None where
+            there is none to measure.
+        neighbours_kept: of the 10 nearest in h, see `sslviz.evaluation.neighbours.neighbours_kept`; None as before.
+        note: why there is no number, or what else to know of it.
+    """
+
+    total: int
+    trustworthiness: float | None = None
+    neighbours_kept: float | None = None
+    note: str = ""
+
+    @property
+    def n(self) -> int:
+        """Rows in the sample that both measures are of."""
+        return min(self.total, SAMPLE)
+
+    @property
+    def k(self) -> int:
+        """Neighbours that trustworthiness looks at."""
+        return _trust_neighbours(self.total)
+
+    def __str__(self) -> str:
+        said = []
+        if self.trustworthiness is not None:
+            sample = f"{self.n:,} of {self.total:,} rows" if self.n < self.total else f"all {self.n:,} rows"
+            said.append(f"trustworthiness {self.trustworthiness:.2f} (k = {self.k}, {sample})")
+        if self.neighbours_kept is not None:
+            said.append(f"{self.neighbours_kept:.1f} of {kept_of(self.total)} nearest neighbours kept")
+        return "; ".join([*said, self.note] if self.note else said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,21 +69,29 @@ class Map:
 
     Attributes:
         xy: (N, 2) or (N, 3) float32, no unit.
-        trustworthiness: in [0, 1]; 1 where all neighbours on the map are neighbours in h (see `trust`).
-        method: "pca" or "umap".
+        quality: how far to trust it.
+        method: a key of MAPS.
         params: what it was made with, besides h.
         explained: for PCA the share of variance along each axis.
         width: D, columns of the h that it was fitted on.
-        reducer: what `transform` uses.
+        reducer: the fitted estimator; None where rows are alike.
     """
 
     xy: np.ndarray
-    trustworthiness: float
+    quality: Quality
     method: str
     params: dict[str, Any]
     explained: tuple[float, ...] | None
     width: int
     reducer: Any = field(repr=False)
+
+    @property
+    def trustworthiness(self) -> float | None:
+        return self.quality.trustworthiness
+
+    @property
+    def neighbours_kept(self) -> float | None:
+        return self.quality.neighbours_kept
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return np.array(self.xy, dtype=dtype, copy=copy)
@@ -47,120 +103,131 @@ class Map:
         """Places new rows h (M, D) on the map: xy (M, 2) float32. UMAP takes some seconds for its first call.
 
         Raises:
-            UserError: h is not finite or has other columns than the map was fitted on.
+            UserError: h is not finite or has other columns than the map was fitted on, or the map has no `transform`.
         """
-        h = _check(h, rows=1, width=self.width)
+        h = check_h(h, width=self.width)
+        if self.reducer is None:
+            raise UserError("This map has no place for new rows: all rows that it was fitted on are alike.")
+        if not MAPS[self.method].places_new_rows:
+            can = ", ".join(info.title for info in MAPS.values() if info.places_new_rows)
+            raise UserError(f"{MAPS[self.method].title} has no place for new rows: choose one of {can}.")
         with _quiet():
-            return np.asarray(self.reducer.transform(h), np.float32)
+            return np.asarray(self.reducer.transform(_columns(h, self.xy.shape[1])), np.float32)
 
 
 def fit_map(
     h: np.ndarray,
-    *,
-    method: Literal["pca", "umap"] = "pca",
+    method: str = "pca",
     seed: int = 0,
+    *,
+    metric: Metric = "cosine",
     n_components: int = 2,
-    n_neighbors: int = 15,
-    min_dist: float = 0.1,
+    **settings: float,
 ) -> Map:
     """Lays h (N, D) out in two or three dimensions.
 
+    Where all rows of h are alike, or fewer than the map's dimensions, there is nothing to lay out: every row is placed
+    at 0, and the map's quality says so in place of numbers.
+
     Args:
         h: representations, finite.
-        method: "pca", linear, exact, its axes ordered by variance; or "umap" (McInnes et al. 2018, arXiv:1802.03426),
-            which keeps cosine neighbourhoods in h and not distances.
-        seed: of UMAP, and of the rows on which trust is measured.
+        method: a key of MAPS: "pca", "umap", "tsne".
+        seed: of the method, and of the rows on which the map is measured.
+        metric: of neighbours in h; "euclidean" suits posterior means, "cosine" what was trained with cosines.
         n_components: 2 or 3.
-        n_neighbors: for UMAP; small values show detail, large ones the whole.
-        min_dist: for UMAP; how close points may lie on the map.
+        settings: of the method, by the names in `MAPS[method].settings`. Numbers of neighbours are lowered to fit N.
 
     Raises:
-        UserError: unknown method, too few rows, or entries that are not finite.
+        UserError: unknown method or setting, a setting out of bounds, too few rows, or entries that are not finite.
     """
-    if method not in ("pca", "umap"):
-        raise UserError(f"There is no map {method!r}: choose pca or umap.")
+    if method not in MAPS:
+        raise UserError(f"There is no map {method!r}: choose one of {', '.join(MAPS)}.")
     if n_components not in (2, 3):
         raise UserError(f"A map of {n_components} dimensions can't be drawn: choose 2 or 3.")
-    h = _check(h, rows=4 if method == "pca" else n_neighbors + 2)
-    params: dict[str, Any] = {"seed": seed, "n_components": n_components}
-    if method == "pca":
-        reducer = _PCA(n_components).fit(h)
-        xy = reducer.transform(h)
+    if not 0 <= seed < 2**32:
+        raise UserError(f"The seed {seed} is out of bounds: give a whole number from 0 to {2**32 - 1}.")
+    h = check_h(h, rows=MAPS[method].least_rows)
+    settings = _settings(method, settings, len(h))
+    params = {"seed": seed, "n_components": n_components, "metric": metric} | settings
+    if rows_alike(h) or len(h) < n_components:
+        xy, explained, reducer = np.zeros((len(h), n_components), np.float32), None, None
     else:
-        shape = {"n_components": n_components, "n_neighbors": n_neighbors, "min_dist": min_dist, "metric": "cosine"}
-        params |= shape
+        file = importlib.import_module(f"{__name__}.{method}")
         with _quiet():
-            from umap import UMAP
-
-            reducer = UMAP(**shape, random_state=seed, n_jobs=1)
-            xy = reducer.fit_transform(h)
-    xy = np.ascontiguousarray(xy, np.float32)
-    explained = getattr(reducer, "explained_", None)
-    return Map(xy, trust(h, xy, seed=seed), method, params, explained, h.shape[1], reducer)
+            reducer = file.estimator(seed=seed, n_components=n_components, metric=metric, **settings)
+            xy = np.asarray(reducer.fit_transform(_columns(h, n_components)), np.float32)
+        ratio = getattr(reducer, "explained_variance_ratio_", None)
+        explained = None if ratio is None else tuple(map(float, ratio))
+    return Map(xy, measure(h, xy, metric=metric, seed=seed), method, params, explained, h.shape[1], reducer)
 
 
-def trust(h: np.ndarray, xy: np.ndarray, *, seed: int = 0) -> float:
+def _settings(method: str, asked: dict[str, float], n: int) -> dict[str, float]:
+    """The settings of a map: defaults, then what was asked for, within bounds; counts of neighbours lowered to n."""
+    info = MAPS[method]
+    known = {setting.name: setting for setting in info.settings}
+    if unknown := sorted(asked.keys() - known.keys()):
+        has = ", ".join(known) or "none"
+        raise UserError(f"{info.title} has no setting {unknown[0]!r}: it has {has}.")
+    found: dict[str, float] = {}
+    for name, setting in known.items():
+        value = asked.get(name, setting.default)
+        if not setting.low <= value <= setting.high:
+            raise UserError(f"{name} = {value:g} is out of bounds: give {setting.low:g} to {setting.high:g}.")
+        found[name] = value
+    if "n_neighbors" in found:
+        found["n_neighbors"] = min(int(found["n_neighbors"]), n - 1)
+    if "perplexity" in found:
+        found["perplexity"] = min(found["perplexity"], (n - 1) / 3)  # scikit-learn looks at three times as many
+    return found
+
+
+def measure(h: np.ndarray, xy: np.ndarray, *, metric: Metric = "cosine", seed: int = 0) -> Quality:
+    """How many of its neighbours in h (N, D) a map xy (N, 2) keeps, or a note that says why this can't be measured."""
+    different = len(np.unique(h[: 10 * TRUST_NEIGHBOURS], axis=0))  # enough to know whether neighbours are defined
+    if len(h) < 3:
+        return Quality(len(h), note=f"{len(h)} of 3 rows that a measure needs")
+    if rows_alike(h):
+        return Quality(len(h), note="all rows are alike, so no row is nearer than another")
+    if different <= min(TRUST_NEIGHBOURS, len(h) // 2):
+        different = len(np.unique(h, axis=0))
+    if different <= min(TRUST_NEIGHBOURS, len(h) // 2):
+        return Quality(len(h), note=f"only {different} different rows, so neighbours are not defined")
+    kept = neighbours_kept(h, xy, metric=metric, seed=seed)
+    return Quality(len(h), trust(h, xy, metric=metric, seed=seed), kept)
+
+
+def stored_quality(arrays: Mapping[str, np.ndarray], method: str, *, metric: Metric = "cosine") -> Quality:
+    """The quality of a map that a model's folder keeps, from `sslviz.store.checkpoint.load_embeddings`.
+
+    What the file does not say is measured from its h, which has 256 levels a column.
+    """
+    h, xy = arrays["h"], arrays[f"{method}_xy"]
+    stored = [arrays.get(f"{method}_{name}") for name in ("trustworthiness", "neighbours_kept")]
+    trustworthiness, kept = (None if value is None else float(np.ravel(value)[0]) for value in stored)
+    if trustworthiness is None or rows_alike(h):
+        return measure(h, xy, metric=metric)
+    return Quality(len(h), trustworthiness, neighbours_kept(h, xy, metric=metric) if kept is None else kept)
+
+
+def trust(h: np.ndarray, xy: np.ndarray, *, metric: Metric = "cosine", seed: int = 0) -> float:
     """Trustworthiness (Venna and Kaski 2001): 1 less a penalty for neighbours on the map that are none in h.
 
-    By cosine in h, as everywhere in sslviz, and distance in xy; with 15 neighbours, or fewer where rows are few. Where
-    there are more than 2,000 rows, a seeded sample of 2,000 is taken and neighbours are looked up among these.
+    By `metric` in h and distance in xy; with 15 neighbours, or fewer where rows are few. Where there are more than
+    2,000 rows, a seeded sample of 2,000 is taken and neighbours are looked up among these.
     """
     from sklearn.manifold import trustworthiness
 
-    rows = np.arange(len(h))
-    if len(h) > TRUST_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(len(h), TRUST_ROWS, replace=False))
-    n_neighbors = min(TRUST_NEIGHBOURS, (len(rows) - 1) // 2)
-    return float(trustworthiness(h[rows], xy[rows], n_neighbors=n_neighbors, metric="cosine"))
+    rows = sample_rows(len(h), seed=seed)
+    return float(trustworthiness(h[rows], xy[rows], n_neighbors=_trust_neighbours(len(h)), metric=metric))
 
 
-def neighbours(h: np.ndarray, index: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k rows most like row `index` of h (N, D), itself left out: ids (k,) and cosine similarities (k,), float64.
-
-    Equal similarities come in the order of their ids; k is at most N - 1.
-    """
-    h = _check(h, rows=2)
-    length = np.sqrt(np.einsum("nd,nd->n", h, h, dtype=np.float64))
-    dot = np.einsum("nd,d->n", h, h[index], dtype=np.float64)
-    similarity = (dot / np.maximum(length * length[index], 1e-30)).round(9)
-    ids = np.argsort(-similarity, kind="stable")
-    ids = ids[ids != index % len(h)][:k]
-    return ids, similarity[ids]
+def _trust_neighbours(n: int) -> int:
+    return min(TRUST_NEIGHBOURS, (min(n, SAMPLE) - 1) // 2)
 
 
-class _PCA:
-    """Principal components by the covariance matrix; each has its largest entry positive, so that maps don't flip."""
-
-    def __init__(self, n_components: int):
-        self.n_components = n_components
-
-    def fit(self, h: np.ndarray) -> _PCA:
-        self.mean_ = h.mean(axis=0, dtype=np.float64)
-        centred = h - self.mean_
-        covariance = centred.T @ centred / (len(h) - 1)
-        n = min(self.n_components, h.shape[1])
-        variance, axes = eigh(covariance, subset_by_index=(h.shape[1] - n, h.shape[1] - 1))
-        axes = np.pad(axes[:, ::-1], [(0, 0), (0, self.n_components - n)])  # a lone column of h is drawn on a line
-        self.components_ = (axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])).T
-        total = max(float(np.trace(covariance)), 1e-30)
-        self.explained_ = tuple(float(max(v, 0) / total) for v in variance[::-1])
-        return self
-
-    def transform(self, h: np.ndarray) -> np.ndarray:
-        return (h - self.mean_) @ self.components_.T
-
-
-def _check(h: np.ndarray, *, rows: int, width: int | None = None) -> np.ndarray:
-    h = np.asarray(h)
-    if h.ndim != 2 or h.dtype.kind not in "fiu" or not h.shape[1]:
-        raise UserError(f"h has shape {h.shape} and dtype {h.dtype}: give numbers (N, D).")
-    if len(h) < rows:
-        raise UserError(f"{len(h)} rows are too few: give at least {rows}.")
-    if width not in (None, h.shape[1]):
-        raise UserError(f"h has {h.shape[1]} columns, the map was fitted on {width}: use the same encoder for both.")
-    if not np.isfinite(h).all():
-        raise UserError("h has NaN or infinite entries: train the encoder again, at a lower learning rate.")
-    return h.astype(np.float32, copy=False)
+def _columns(h: np.ndarray, least: int) -> np.ndarray:
+    """h in float64, with columns of zeros until it has as many as the map: a lone column is drawn on a line."""
+    return np.pad(h.astype(np.float64), [(0, 0), (0, max(0, least - h.shape[1]))])
 
 
 def _quiet() -> warnings.catch_warnings:

@@ -14,6 +14,7 @@ import streamlit as st
 from sslviz import plots, ui
 from sslviz.bundled import topics
 from sslviz.evaluation import maps
+from sslviz.evaluation.neighbours import neighbours
 from sslviz.store import checkpoint
 from sslviz.ui.language.model_picker import Speaker, ask, models
 from sslviz.ui.language.sentence_input import Asked
@@ -31,13 +32,13 @@ class Known:
         layers: h (N, D) of each layer that is at hand, embeddings are 0.
         twin: h of the untrained twin, or None.
         scores: accuracies of each probe, "linear" and "knn": the model's by layer, and those of its rivals.
-        umap: (xy, trustworthiness) of the last layer, or None.
+        umap: (xy, its quality) of the last layer, or None.
     """
 
     layers: dict[int, np.ndarray]
     twin: np.ndarray | None
     scores: dict[str, tuple[list[float], dict[str, float]]]
-    umap: tuple[np.ndarray, float] | None
+    umap: tuple[np.ndarray, maps.Quality] | None
 
 
 class Kept:
@@ -105,7 +106,7 @@ def _stored(name: str, stamp: int) -> Known | None:
         probe: (list(found[probe]), {rival: values[probe] for rival, values in found["baselines"].items()})
         for probe in PROBES
     }
-    umap = (arrays["umap_xy"], float(np.ravel(arrays["umap_trustworthiness"])[0])) if "umap_xy" in arrays else None
+    umap = (arrays["umap_xy"], maps.stored_quality(arrays, "umap")) if "umap_xy" in arrays else None
     return Known({len(found["linear"]) - 1: arrays["h"]}, None, scores, umap)
 
 
@@ -226,7 +227,7 @@ def _map(
         ui.watch(job)
     way = state.language_map if umap is not None else "PCA"
     pca = _pca(name, h)
-    xy, trust = (pca.xy, pca.trustworthiness) if way == "PCA" else umap
+    xy, quality = (pca.xy, pca.quality) if way == "PCA" else umap
     guest = None
     if own is not None and way == "PCA":
         x, y = pca.transform(own[None])[0]
@@ -238,7 +239,7 @@ def _map(
         if ids and 0 <= ids[0] < len(test):
             state.language_topic = ids[0]
 
-    title = f"{way} of {len(xy):,} definitions, {h.shape[1]:,} numbers each, trustworthiness {trust:.2f}"
+    title = f"{way} of {len(xy):,} definitions, {h.shape[1]:,} numbers each, {quality}"
     ui.show(
         _figure(chart, xy, title, guest, ui.theme()),
         key=chart,
@@ -270,9 +271,9 @@ def _nearest(
     """A sentence and the test sentences whose vectors are most like its own, by cosine."""
     test = _test()
     if skip is None:
-        ids, cosines = maps.neighbours(np.vstack([h, vector[None]]), len(h), NEAREST)
+        ids, cosines = neighbours(np.vstack([h, vector[None]]), len(h), NEAREST)
     else:
-        ids, cosines = maps.neighbours(h, skip, NEAREST)
+        ids, cosines = neighbours(h, skip, NEAREST)
     named = "" if label is None else f" ({test.class_names[label]})"
     st.markdown(f"**{ui.escape(title)}**{named}")
     rows = [
