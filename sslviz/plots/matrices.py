@@ -1,0 +1,119 @@
+"""Matrices as cells: confusions and cosines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+
+from sslviz.plots.theme import MODE_BAR, new_figure, plain
+
+
+def _fading_cividis() -> list[tuple[float, str]]:
+    """Cividis whose low end fades into the page, light or dark, so that a single error does not shout."""
+    colours = sample_colorscale("Cividis", np.linspace(0, 1, 11).tolist())
+    return [
+        (i / 10, colour.replace("rgb(", "rgba(").replace(")", f", {min(1.0, 0.3 + 1.4 * i / 10):.2f})"))
+        for i, colour in enumerate(colours)
+    ]
+
+
+def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, height: int = 560) -> go.Figure:
+    """Draw a confusion matrix: errors coloured by their count, the diagonal left plain with each class's recall.
+
+    Every cell carries `customdata`, true class * K + predicted class, so that a click can bring its images.
+
+    Args:
+        matrix: (K, K) counts, rows the true class, columns the prediction (scikit-learn's form).
+        class_names: in class order.
+    """
+    matrix = np.asarray(matrix)
+    count = len(class_names)
+    names = [plain(name) for name in class_names]
+    errors = matrix.astype(float)
+    errors[np.eye(count, dtype=bool) | (matrix == 0)] = np.nan
+    most = np.nanmax(errors) if np.isfinite(errors).any() else 1.0
+    figure = new_figure(title, height=height)
+    figure.add_trace(
+        go.Heatmap(
+            z=errors,
+            x=names,
+            y=names,
+            zmin=0,
+            zmax=most,
+            colorscale=_fading_cividis(),
+            xgap=2,
+            ygap=2,
+            hoverinfo="skip",
+            showscale=False,
+        )
+    )
+    true, predicted = (index.ravel() for index in np.indices((count, count)))
+    recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
+    annotations = []
+    for i, j in zip(true, predicted, strict=True):
+        share = matrix[i, j] / most
+        if i == j:
+            font, text = dict(size=14), f"<b>{100 * recall[i]:.0f}</b>"
+        else:  # few errors: the page's own ink on a faded cell; more: white, then black on the bright end
+            colour = {} if share < 0.3 else {"color": "#ffffff" if share < 0.6 else "#000000"}
+            font, text = dict(size=14, **colour), f"{matrix[i, j]}" if matrix[i, j] else ""
+        annotations.append(dict(x=names[j], y=names[i], text=text, showarrow=False, font=font))
+    figure.layout.annotations = annotations
+    figure.add_trace(
+        go.Scatter(
+            x=[names[j] for j in predicted],
+            y=[names[i] for i in true],
+            customdata=np.arange(count * count, dtype=np.int32),  # one number a cell: pairs come back in odd shapes
+            text=[f"{n:,}" for n in matrix.ravel()],
+            mode="markers",
+            marker=dict(symbol="square-open", size=34, opacity=0, color="#e76300", line_width=4),
+            selected=dict(marker=dict(opacity=1)),
+            unselected=dict(marker=dict(opacity=0)),
+            hovertemplate="%{y} taken for %{x}: %{text} images<extra></extra>",
+        )
+    )
+    axis = dict(type="category", dtick=1, categoryorder="array", categoryarray=names, showgrid=False, ticks="")
+    long = max(map(len, names), default=0) > 3
+    figure.update_xaxes(
+        **axis, title="predicted class", tickangle=-45 if long else 0, constrain="domain", range=[-0.5, count - 0.5]
+    )
+    figure.update_yaxes(**axis, title="true class", range=[count - 0.5, -0.5], scaleanchor="x", constrain="domain")
+    figure.update_layout(hovermode="closest", clickmode="event+select", dragmode=False, margin=dict(t=MODE_BAR, b=4))
+    return figure
+
+
+def plot_similarity(matrix: Any, *, title: str, height: int = 380) -> go.Figure:
+    """Draw the cosine of every first view with every second view; the pairs lie on the diagonal, outlined.
+
+    Args:
+        matrix: (N, N) in [-1, 1], rows the first views.
+        title: what is compared.
+        height: pixels.
+    """
+    matrix = np.asarray(matrix, float)
+    count = len(matrix)
+    figure = new_figure(title, height=height)
+    bar = dict(title=dict(text="cosine", side="right"), thickness=10, len=0.8, tickvals=[-1, 0, 1])
+    figure.add_trace(
+        go.Heatmap(
+            z=matrix, zmin=-1, zmax=1, colorscale="RdBu_r", xgap=1, ygap=1, colorbar=bar,
+            hovertemplate="view 1 of image %{y}, view 2 of image %{x}: %{z:.2f}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.layout.shapes = [
+        dict(type="rect", x0=i - 0.5, x1=i + 0.5, y0=i - 0.5, y1=i + 0.5, line=dict(color="#111111", width=1.5))
+        for i in range(count)
+    ]
+    figure.update_xaxes(
+        title="second view of image", showgrid=False, ticks="", dtick=5, constrain="domain", constraintoward="right"
+    )
+    figure.update_yaxes(
+        title="first view of image", showgrid=False, ticks="", dtick=5, range=[count - 0.5, -0.5], scaleanchor="x",
+        constrain="domain",
+    )  # fmt: skip
+    figure.update_layout(margin=dict(t=MODE_BAR, b=4), dragmode=False)
+    return figure
