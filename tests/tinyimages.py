@@ -11,7 +11,7 @@ from sslviz.evaluation.maps import fit_map
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.simclr import SimCLRConfig
 from sslviz.methods.vae import VAEConfig
-from sslviz.store import checkpoint
+from sslviz.store import checkpoint, embeddings
 
 RESULTS = {
     "linear_probe": 0.912,
@@ -50,4 +50,4 @@ def make_models(folder: Path) -> None:
         xy = {"pca": fit_map(h).xy, "umap": rng.normal(size=(len(h), 2)).astype(np.float32)}
         arrays = {f"{way}_xy": places for way, places in xy.items()}
         trust = {f"{way}_trustworthiness": np.float32(0.8) for way in xy}
-        checkpoint.save_embeddings(folder / name, h, **arrays, **trust)
+        embeddings.save_embeddings(folder / name, h, **arrays, **trust)

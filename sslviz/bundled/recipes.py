@@ -1,8 +1,10 @@
 """The bundled models: which run makes each, and what is written down of it. `sslviz models build NAME` does both."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,18 @@ import numpy as np
 import torch
 
 from sslviz.bundled import topics
-from sslviz.data.images import load_images
+from sslviz.data.images import DATASETS, ImageSet, load_images
 from sslviz.errors import UserError
 from sslviz.evaluation.baselines import fit_baselines
 from sslviz.evaluation.embedding import encode
-from sslviz.evaluation.maps import fit_map, maps_for
+from sslviz.evaluation.maps import MAPS, Map, fit_map, maps_for
+from sslviz.evaluation.probes import KNNProbe, LinearProbe
 from sslviz.evaluation.protocol import evaluate
 from sslviz.language import evaluation, trigram
 from sslviz.language import model as language
 from sslviz.language.text import read_sentences
 from sslviz.methods.encoders import EncoderConfig
-from sslviz.store import checkpoint
+from sslviz.store import checkpoint, embeddings
 from sslviz.training.loop import TrainConfig, config_for, evaluate_vae
 
 # method, dataset, changes to the method's default run, changes to its model
@@ -36,10 +39,20 @@ RECIPES: dict[str, tuple[str, str, dict, dict]] = {
     ),
     "simclr-mnist": ("simclr", "mnist", {"epochs": 8.0}, {}),
     "simclr-fashion": ("simclr", "fashion_mnist", {"epochs": 10.0}, {}),
-    "simclr-cifar10": ("simclr", "cifar10", {"epochs": 64.0}, {}),
+    "simclr-cifar10-laptop": ("simclr", "cifar10", {"epochs": 64.0}, {}),
     "moco-mnist": ("moco", "mnist", {"epochs": 4.0}, {}),
-    "moco-cifar10": ("moco", "cifar10", {"epochs": 48.0}, {}),
+    "moco-cifar10-laptop": ("moco", "cifar10", {"epochs": 48.0}, {}),
 }
+# trained on a GPU by the command on their cards, and finished here: `sslviz models finish FOLDER`
+FINISHED = ("simclr-cifar10-resnet", "moco-cifar10-resnet", "bert-mini")
+# one model a dataset keeps its encoder's earlier weights
+WITH_HISTORY = ("simclr-mnist", "simclr-fashion", "simclr-cifar10-laptop")
+ALMOST = "The command gives these points again, but for rounding: h differs in its last digits between processors."
+MAGNIFIED = (
+    "The command gives these points again on the same processor and versions. Elsewhere h and {} differ in their last "
+    "digits, which its optimisation magnifies: another layout of the same neighbourhoods."
+)
+KNN_WORDS, LINEAR_WORDS = "k-NN, {} neighbours by cosine", "multinomial logistic regression on standardised h"
 # what the bundled language model begins from
 BASE = {
     "model": "sentence-transformers/all-MiniLM-L6-v2: 6 layers, 384 wide, without a vocabulary head",
@@ -65,34 +78,69 @@ def recipe(name: str) -> TrainConfig:
     return replace(config, model=replace(config.model, **changes))
 
 
-def finish(folder: Path) -> dict[str, Any]:
-    """Judge a trained model on the full sets and write what the app shows before anything is computed.
+def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
+    """Evaluate a trained model on the full sets and write what the app shows before anything is computed.
 
-    The weights are rounded to half precision first, and everything below is computed from the rounded ones.
+    The weights are rounded to half precision first, without what only training needs (MoCo's key side and queue), and
+    everything below is computed from the rounded ones. `embeddings.npz` gets h, maps, and what the two probes of all
+    training labels predict on the bundled test images.
 
     Args:
-        folder: of the model, as `fit` has left it.
+        folder: of the model, as `fit` has left it, here or on another machine.
+        keep_baselines: take the baselines from the card, where an earlier call has put them; they don't depend on the
+            trained weights.
 
     Returns:
         the card, with "results": a VAE's nats per image, and for all models the accuracy of a linear and of a k-NN
-        probe on the test set, with the linear probe's of each baseline.
+        probe on the test set, with the linear probe's of each baseline, and the protocol of these figures.
+
+    Raises:
+        UserError: no model in the folder, or the full copy of its dataset is not in the data folder.
     """
     card = checkpoint.load_card(folder)
-    checkpoint.save(checkpoint.load(folder), folder, card=card, dtype=torch.float16)
-    model, seed = checkpoint.load(folder), card["seed"]
+    if card["method"] == "mlm":
+        raise UserError(f"{folder} is a language model: name the folder of its text with --corpus.")
     train, test = (load_images(card["dataset"], split) for split in ("train", "test"))
-    encoders = {"linear_probe": model, "random": checkpoint.load(f"{checkpoint.RANDOM}{folder}", seed=seed)}
+    _check_full(card["dataset"], train, test)
+    checkpoint.save(checkpoint.load(folder), folder, card=card, dtype=torch.float16, training=False)
+    model, seed = checkpoint.load(folder), card["seed"]
     results: dict[str, Any] = evaluate_vae(model, test.x, seed=seed) if card["method"] == "vae" else {}
-    baselines = evaluate(encoders, train, test, seed=seed)
-    results["linear_probe"] = baselines.pop("linear_probe")
-    results["knn"] = evaluate({"knn": model}, train, test, probe="knn", seed=seed)["knn"]
-    results["baselines"] = baselines | _baselines(card["dataset"], seed)
-    results["n_test"] = len(test)
+    h_train, h_test = encode(model, train.x), encode(model, test.x)
+    h = encode(model, load_images(card["dataset"], "test", bundled=True).x)
+    probes = {"linear": LinearProbe(seed=seed), "knn": KNNProbe()}
+    predicted: dict[str, np.ndarray] = {}
+    for name, probe in probes.items():
+        probe.fit(h_train, train.y.numpy())
+        results[{"linear": "linear_probe"}.get(name, name)] = float(probe.score(h_test, test.y.numpy()))
+        predicted[f"y_pred_{name}"] = probe.predict(h).astype(np.uint8)
+    results["protocol"] = {
+        "train_source": train.source, "n_train": len(train), "n_test": len(test), "seed": seed,
+        "linear": LINEAR_WORDS, "knn": KNN_WORDS.format(probes["knn"].n_neighbors),
+    }  # fmt: skip
+    baselines = card["results"].get("baselines") if keep_baselines else None
+    if baselines is None:
+        twin = {"random": checkpoint.load(f"{checkpoint.RANDOM}{folder}", seed=seed)}
+        baselines = evaluate(twin, train, test, seed=seed) | _baselines(card["dataset"], seed)
+    results |= {"baselines": baselines, "n_test": len(test)}
 
-    list(store_maps(folder))
-    card = card | {"command": f"sslviz models build {card['name']}", "results": card["results"] | results}
+    command = f"sslviz models build {card['name']}" if card["name"] in RECIPES else card["command"]
+    card = card | {"command": command, "results": card["results"] | results}
     checkpoint.write_json(card, folder / checkpoint.CARD)
-    return card
+    for _ in _maps(folder, h, card, **predicted):
+        pass
+    if card["name"] in (*RECIPES, *FINISHED) and card["name"] not in WITH_HISTORY:
+        shutil.rmtree(folder / checkpoint.HISTORY, ignore_errors=True)
+    return checkpoint.load_card(folder)
+
+
+def _check_full(dataset: str, train: ImageSet, test: ImageSet) -> None:
+    """A bundled model's figures are of the official sets."""
+    info = DATASETS.get(dataset)
+    if info is not None and (len(train), len(test)) != (info.n_train, info.n_test):
+        raise UserError(
+            f"Figures on a card are of all {info.n_train:,} and {info.n_test:,} images of {info.title}, here are "
+            f"{len(train):,} and {len(test):,}; run `sslviz data fetch {dataset}` first."
+        )
 
 
 def store_maps(folder: Path, *, begin: Callable[[str], None] = lambda name: None) -> Iterator[str]:
@@ -106,9 +154,18 @@ def store_maps(folder: Path, *, begin: Callable[[str], None] = lambda name: None
         the name of each map once the file has it, quick ones first: PCA within a second or two, UMAP after up to a
         minute.
     """
-    card = checkpoint.load_card(folder)
+    card, stored = checkpoint.load_card(folder), embeddings.load_embeddings(folder) or {}
     h = encode(checkpoint.load(folder), load_images(card["dataset"], "test", bundled=True).x)
-    kept: dict[str, np.ndarray] = {}
+    predicted = {key: y for key, y in stored.items() if key.startswith("y_pred_") and len(y) == len(h)}
+    for method, _ in _maps(folder, h, card, begin=begin, **predicted):
+        yield method
+
+
+def _maps(
+    folder: Path, h: np.ndarray, card: dict[str, Any], *, begin: Callable[[str], None] = lambda name: None, **more: Any
+) -> Iterator[tuple[str, Map]]:
+    """Fit each map of h and store it beside `more` arrays; the card's "maps" says what gives it again."""
+    kept, about = dict(more), {}
     for method in maps_for(len(h)):
         begin(method)
         found = fit_map(h, method, seed=card.get("seed", 0))
@@ -116,8 +173,22 @@ def store_maps(folder: Path, *, begin: Callable[[str], None] = lambda name: None
         for name in ("trustworthiness", "neighbours_kept"):  # neither where rows are alike
             if (value := getattr(found, name)) is not None:
                 kept[f"{method}_{name}"] = np.float32(value)
-        checkpoint.save_embeddings(folder, h, **kept)
-        yield method
+        about[method] = _about(method, found, card)
+        embeddings.save_embeddings(folder, h, **kept)
+        checkpoint.write_json(checkpoint.load_card(folder) | {"maps": about}, folder / checkpoint.CARD)
+        yield method, found
+
+
+def _about(method: str, found: Map, card: dict[str, Any]) -> dict[str, Any]:
+    """What a card says of a stored map: its quality in words, the command that gives it again, and where it does."""
+    packages = {"pca": (), "umap": ("umap-learn", "pynndescent", "numba")}.get(method, ())
+    seed = f" --seed {card['seed']}" if card.get("seed") else ""
+    return {
+        "quality": str(found.quality),
+        "command": f"sslviz map {card['name']} {card['dataset']} --method {method}{seed} --bundled --out map.npz",
+        "repeats": ALMOST if method == "pca" else MAGNIFIED.format(MAPS[method].title),
+        "versions": {name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", *packages)},
+    }
 
 
 def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
@@ -129,8 +200,9 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
 
     Returns:
         the card, with "results": top-1 and top-5 of masked whole words, over all held-out sentences and by source, the
-        pseudo-perplexity, and the top-1 of a trigram model of the same corpus at the same words, from both sides
-        and from the left alone; and "corpus": the sources with their licences.
+        pseudo-perplexity, and the top-1 of a trigram model at the same words, from both sides and from the left
+        alone, once from the whole counts of the corpus and once from the pruned ones that are stored beside the
+        model; and "corpus": the sources with their licences.
 
     Raises:
         UserError: the folder holds no such corpus or model.
@@ -139,11 +211,13 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
     language.save(language.load(folder), folder, compact=True)
     model = language.load(folder)
     counts = trigram.fit(read_sentences(corpus / "train.txt"))
-    trigram.write_small(counts, folder / trigram.FILE)
+    pruned = trigram.write_small(counts, folder / trigram.FILE)
     texts = read_sentences(corpus / "heldout.txt")
     results: dict[str, Any] = evaluation.evaluate_masked(model, texts, seed=seed)
     results["pseudo_perplexity"], results["n_pseudo"] = evaluation.pseudo_perplexity(model, texts, seed=seed)
-    results |= counts.judge(texts, evaluation.masked_spans(model, texts, seed=seed))
+    spans = evaluation.masked_spans(model, texts, seed=seed)
+    results |= counts.judge(texts, spans) | {"trigram_counts": "whole"}
+    results["trigram_pruned"] = pruned.judge(texts, spans)
     results["by_source"] = {
         path.stem.removeprefix("heldout-"): evaluation.evaluate_masked(model, read_sentences(path), seed=seed)
         for path in sorted(corpus.glob("heldout-*.txt"))

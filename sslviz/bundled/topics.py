@@ -270,14 +270,14 @@ def finish(folder: Path, *, seed: int = 0) -> dict[str, Any]:
     """
     from sslviz.evaluation.maps import fit_map
     from sslviz.language import model as language
-    from sslviz.store import checkpoint
+    from sslviz.store import checkpoint, embeddings
 
     judged = judge(language.load(folder), seed=seed)
     h = judged.h[-1].astype(np.float32)
     umap = fit_map(h, "umap", seed=seed)
     marks = {"umap_trustworthiness": umap.trustworthiness, "umap_neighbours_kept": umap.neighbours_kept}
     marks = {name: np.float32(value) for name, value in marks.items() if value is not None}  # none where rows are alike
-    checkpoint.save_embeddings(folder, h, umap_xy=umap.xy, **marks)
+    embeddings.save_embeddings(folder, h, umap_xy=umap.xy, **marks)
     card = checkpoint.load_card(folder)
     found = {"linear": judged.linear, "knn": judged.knn, "baselines": judged.rivals, "seed": seed}
     found |= {"n_train": len(load_topics("train")), "n_test": len(load_topics("test"))}

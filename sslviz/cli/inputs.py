@@ -17,11 +17,11 @@ def both_splits(dataset: str) -> tuple[Any, Any]:
     return load_images(dataset, "train"), load_images(dataset, "test")
 
 
-def encoded(checkpoint: str, dataset: str, split: str) -> tuple[Any, Any]:
+def encoded(checkpoint: str, dataset: str, split: str, *, bundled: bool = False) -> tuple[Any, Any]:
     from sslviz.data.images import load_images
     from sslviz.evaluation.embedding import encode
 
-    model, images = load_model(checkpoint), load_images(dataset, split)
+    model, images = load_model(checkpoint), load_images(dataset, split, bundled=bundled)
     check_fits(model, images, checkpoint)
     return encode(model, images.x), images
 

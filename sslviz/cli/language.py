@@ -55,7 +55,7 @@ def evaluate_mlm(
     Args:
         model: a bundled or own model's name, a folder, or a name on the Hub.
         textfile: sentences, UTF-8.
-        corpus: text to count trigrams in (default the counts that lie beside the model).
+        corpus: text to count trigrams in, wholly; by default the pruned counts that lie beside the model are taken.
         seed: of the choice of words and sentences.
         json: print one JSON object.
     """
@@ -64,16 +64,16 @@ def evaluate_mlm(
     from sslviz.language.text import read_sentences
 
     network, texts = language.load(model, progress=None if json else fetching(model)), read_sentences(textfile)
-    counts = None
+    counts, which = None, None
     if corpus:
-        counts = trigram.fit(read_sentences(corpus))
+        counts, which = trigram.fit(read_sentences(corpus)), "whole"
     elif (stored := (hub.find(model) or Path()) / trigram.FILE).is_file():
-        counts = trigram.load(stored)
+        counts, which = trigram.load(stored), "pruned"
     result = {"model": model, "file": str(textfile)} | evaluation.evaluate_masked(network, texts, seed=seed)
     if not result["n_masked"]:
         raise UserError(f"{textfile} has no word that {model} could be asked for; give a text with sentences.")
     result["pseudo_perplexity"], result["n_pseudo"] = evaluation.pseudo_perplexity(network, texts, seed=seed)
-    result |= {"trigram_top1": None, "trigram_left_top1": None, "seed": seed}
+    result |= {"trigram_counts": which, "trigram_top1": None, "trigram_left_top1": None, "seed": seed}
     if counts:
         result |= counts.judge(texts, evaluation.masked_spans(network, texts, seed=seed))
 
@@ -81,6 +81,8 @@ def evaluate_mlm(
         print(f"{result['n_masked']:,} masked words in {result['n_sentences']:,} sentences of {textfile}")
         print(f"{model:24} {result['top1']:6.1%} first, {result['top5']:6.1%} among the first five")
         if counts:
+            pruned = "from the pruned counts stored beside the model; --corpus TEXT takes the whole counts of a text"
+            print(f"trigrams, {f'from the whole counts of {corpus}' if corpus else pruned}:")
             print(f"{'trigrams, both sides':24} {result['trigram_top1']:6.1%} first")
             print(f"{'trigrams, from the left':24} {result['trigram_left_top1']:6.1%} first")
         print(f"pseudo-perplexity {result['pseudo_perplexity']:.1f} a token, of {result['n_pseudo']} sentences")

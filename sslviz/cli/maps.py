@@ -43,6 +43,7 @@ def map_(
     method: Literal[tuple(MAPS)] = "umap",
     split: Literal["train", "test"] = "test",
     seed: int = 0,
+    bundled: bool = False,
     json: bool = False,
 ) -> None:
     """Write a 2-D map of a dataset's representations to an .npz file (xy, y).
@@ -54,16 +55,17 @@ def map_(
         method: how h is laid out.
         split: which images.
         seed: of the map, where it is drawn at random.
+        bundled: take the bundled images where there is a full copy too, as the maps stored beside a model do.
         json: print one JSON object.
     """
     from sslviz.data import npz
     from sslviz.evaluation.maps import fit_map
 
-    h, images = encoded(checkpoint, dataset, split)
+    h, images = encoded(checkpoint, dataset, split, bundled=bundled)
     found = fit_map(h, method, seed)
     npz.write(out, {"xy": found.xy, "y": images.y.numpy()})
     result = {"path": str(out), "model": checkpoint, "dataset": dataset, "split": split, "method": method}
     result |= {"n": len(h), "trustworthiness": found.trustworthiness, "trustworthiness_n": found.quality.n}
     result |= {"trustworthiness_k": found.quality.k, "neighbours_kept": found.neighbours_kept, "seed": seed}
-    result |= {"note": found.quality.note}
-    answer(result, json, lambda: print(f"{out}: {MAPS[method].title} of {len(h):,} h; {found.quality}"))
+    result |= {"note": found.quality.note, "source": images.source}
+    answer(result, json, lambda: print(f"{out}: {MAPS[method].title} of h ({images.source}); {found.quality}"))

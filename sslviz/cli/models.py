@@ -121,13 +121,21 @@ def models_build(names: Positional[tuple[str, ...]] = (), *, out: Path | None = 
         print(json_.dumps(results))
 
 
-def models_finish(folder: Positional[Path], corpus: Positional[Path]) -> None:
-    """Round a trained language model to eight bits a weight, and judge it on a corpus's held-out sentences.
+def models_finish(
+    folders: Positional[tuple[Path, ...]], *, corpus: Path | None = None, keep_baselines: bool = False
+) -> None:
+    """Evaluate trained models on the full sets, and write cards, representations, predictions and maps.
 
     Args:
-        folder: of the model, as `sslviz train mlm` has left it.
-        corpus: folder that `python -m sslviz.bundled.corpus` has written, which the model learnt from.
+        folders: of the models, as `sslviz train` has left them here or elsewhere. Models of images are rounded to half
+            precision, a language model to eight bits a weight.
+        corpus: for a language model: folder that `python -m sslviz.bundled.corpus` has written, which it learnt from.
+        keep_baselines: take the baselines from the card, where an earlier call has put them.
     """
-    from sslviz.bundled.recipes import finish_language
+    from sslviz.bundled.recipes import finish, finish_language
 
-    print(json_.dumps(finish_language(folder, corpus)["results"]))
+    if not folders:
+        raise UserError("Name at least one folder of a model.")
+    for folder in folders:
+        card = finish_language(folder, corpus) if corpus else finish(folder, keep_baselines=keep_baselines)
+        print(json_.dumps({"model": card["name"]} | card["results"]), flush=True)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sslviz.errors import UserError
 from sslviz.methods.encoders import Encoder, EncoderConfig, Projector
 
 
@@ -35,6 +36,7 @@ class MoCo(nn.Module):
     """Momentum contrast, version 2 (He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297)."""
 
     method = "moco"
+    training_only = ("encoder_k", "projector_k", "queue", "cursor")  # None in a model that was stored to be used only
     queue: Tensor
     cursor: Tensor
 
@@ -62,7 +64,16 @@ class MoCo(nn.Module):
 
     @torch.no_grad()
     def keys(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> keys of unit length (B, D_z), without gradient."""
+        """Images (B, C, H, W) in [0, 1] -> keys of unit length (B, D_z), without gradient.
+
+        Raises:
+            UserError: the model was stored without its key side.
+        """
+        if self.encoder_k is None:
+            raise UserError(
+                "This MoCo was stored without its key side and queue, which only training needs; train a new one with "
+                "`sslviz train moco`."
+            )
         return F.normalize(self.projector_k(self.encoder_k(x)).float(), dim=1)
 
     @torch.no_grad()

@@ -258,7 +258,11 @@ def _check_model(method: str, config: Any, header: Header, where: str | Path) ->
     """Hold a header against its config, by a model that has shapes and no memory."""
     if method != "vae" and config.encoder.dim > MAX_DIM:
         raise Damaged(f"describes a model whose h has {config.encoder.dim:,} dimensions, more than {MAX_DIM:,}")
-    expected = checkpoint.outline(method, config).state_dict()
+    model = checkpoint.outline(method, config)
+    expected = model.state_dict()
+    extra = checkpoint.training_only(model, expected)
+    if not extra & header.tensors.keys():
+        expected = {key: value for key, value in expected.items() if key not in extra}
     if (values := sum(value.numel() for value in expected.values())) > MAX_VALUES:
         raise Damaged(f"describes a model of {values:,} numbers, more than {MAX_VALUES:,}")
     found = {key: (tensor.dtype, tensor.shape) for key, tensor in header.tensors.items()}

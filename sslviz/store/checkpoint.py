@@ -3,7 +3,7 @@
     <name>/model.safetensors   weights and buffers
            config.json         method and the frozen config that the model is built from
            card.json           data, source, seed, command, revision, time, hardware, results
-           embeddings.npz      optional: h and maps of the bundled test images
+           embeddings.npz      optional: h, maps and predictions of the bundled test images (see `store.embeddings`)
            history/*.safetensors  optional: the encoder's weights at a few earlier steps, in eight bits
 
 Files are written whole or not at all, and read strictly: what is missing, left over or of another shape is an error.
@@ -11,14 +11,11 @@ Files are written whole or not at all, and read strictly: what is missing, left 
 
 import json
 import re
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from sslviz.errors import UserError
 from sslviz.files import atomic, writing
@@ -28,16 +25,15 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-WEIGHTS, CONFIG, CARD, EMBEDDINGS, HISTORY = (
-    "model.safetensors",
-    "config.json",
-    "card.json",
-    "embeddings.npz",
-    "history",
-)
+WEIGHTS, CONFIG, CARD, HISTORY = "model.safetensors", "config.json", "card.json", "history"
 RANDOM = "random-"  # prefix of the untrained twin of a model
 MAX_BYTES = 500_000_000  # larger weight files are refused before anything is read
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def all_tensors(key: str) -> bool:
+    """Keeps every tensor of a file."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -148,25 +144,6 @@ def load_history(name: str | Path) -> "Iterator[tuple[int, nn.Module]]":
         yield int(path.stem.removeprefix("step-")), model.eval()
 
 
-def load_embeddings(name: str | Path) -> "dict[str, np.ndarray] | None":
-    """What is stored of the bundled test images: `h` float32 (N, D_h), and for each map `<method>_xy` float32 (N, 2)
-    and `<method>_trustworthiness`; None where a model has none. Imports no torch.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    path = find(name) / EMBEDDINGS
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        h = arrays.pop("h_levels") * arrays.pop("h_step") + arrays.pop("h_low")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} can't be read ({error}); delete it or restore it.") from error
-    return {"h": h.astype(np.float32)} | arrays
-
-
 def build(method: str, config: object, *, seed: int) -> "nn.Module":
     """A freshly initialised model; the same seed gives the same weights, and the global generator is left alone."""
     import torch
@@ -217,28 +194,43 @@ def outline(method: str, config: object) -> "nn.Module":
         return _model_types()[method][0](config)
 
 
+def training_only(model: "nn.Module", names: Iterable[str]) -> set[str]:
+    """Which of these tensors only training needs: those of the parts that the model's `training_only` names.
+
+    MoCo's are its key side and queue: encoding and projecting an image work without.
+    """
+    parts = getattr(model, "training_only", ())
+    return {name for name in names if name.split(".")[0] in parts}
+
+
+def _needed(model: "nn.Module", key: str) -> bool:
+    return not training_only(model, (key,))
+
+
 def _encodes(key: str) -> bool:
     """Whether a tensor is needed to encode an image."""
     return key.startswith(("encoder.", "mu_head.", "logvar_head."))
 
 
-def _load_weights(
-    path: Path, method: str, config: object, *, keep: Callable[[str], bool] = lambda key: True
-) -> "nn.Module":
+def _load_weights(path: Path, method: str, config: object, *, keep: Callable[[str], bool] = all_tensors) -> "nn.Module":
     """Build the model without memory, compare the file's header with it, and only then read tensors.
 
-    `keep` says which tensors the file must have; the others stay without memory, and using them is an error.
+    `keep` says which tensors the file must have; the others stay without memory, and using them is an error. What
+    only training needs may be absent as a whole; the model has None in its place then.
     """
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
     model = outline(method, config)
     expected = {key: value for key, value in model.state_dict().items() if keep(key)}
+    extra = training_only(model, expected)
     try:
         check_size(path.stat().st_size, where=path)
         with safe_open(path, framework="pt") as file:
             header = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
             found = {key: (value.get_dtype(), tuple(value.get_shape())) for key, value in header.items()}
+        if absent := bool(extra) and not extra & found.keys():
+            expected = {key: value for key, value in expected.items() if key not in extra}
         check_tensors(found, expected, where=path)
         tensors = load_file(path)
     except FileNotFoundError as error:
@@ -248,6 +240,9 @@ def _load_weights(
     tensors = {key: value.to(expected[key].dtype) for key, value in tensors.items()}
     if bad := [key for key, value in tensors.items() if not value.isfinite().all()]:
         raise UserError(f"{path}: tensor '{bad[0]}' holds values that are not finite; train the model again.")
+    if absent:
+        for part in model.training_only:
+            setattr(model, part, None)
     model.load_state_dict(tensors, strict=False, assign=True)  # the keys were compared above
     return model
 
@@ -301,7 +296,14 @@ def read_json(path: Path) -> dict[str, Any]:
 # writing ------------------------------------------------------------------------------------------------------------
 
 
-def save(model: "nn.Module", folder: Path, *, card: dict[str, Any], dtype: "torch.dtype | None" = None) -> Path:
+def save(
+    model: "nn.Module",
+    folder: Path,
+    *,
+    card: dict[str, Any],
+    dtype: "torch.dtype | None" = None,
+    training: bool = True,
+) -> Path:
     """Write a model's weights, config and card into a folder, each file whole or not at all.
 
     Args:
@@ -309,6 +311,7 @@ def save(model: "nn.Module", folder: Path, *, card: dict[str, Any], dtype: "torc
         folder: made when it is not there; other files in it (history) stay.
         card: must have "dataset"; "name" and "method" are filled in.
         dtype: of the floating-point tensors on disk (default as they are).
+        training: whether to write what only training needs (see `training_only`).
 
     Raises:
         UserError: the folder can't be written or the disk is full.
@@ -320,7 +323,8 @@ def save(model: "nn.Module", folder: Path, *, card: dict[str, Any], dtype: "torc
 
             language.save(model, folder)
         else:
-            save_weights(model, folder / WEIGHTS, dtype=dtype)
+            keep = all_tensors if training else partial(_needed, model)
+            save_weights(model, folder / WEIGHTS, dtype=dtype, keep=keep)
             write_json({"method": model.method, "model": plain(model.config)}, folder / CONFIG)
         write_json(card, folder / CARD)
     return folder
@@ -339,23 +343,13 @@ def save_history(model: "nn.Module", folder: Path, *, step: int) -> None:
         save_weights(model, path, dtype=torch.float16, matrices=torch.float8_e4m3fn, keep=_encodes)
 
 
-def save_embeddings(folder: Path, h: np.ndarray, **arrays: np.ndarray) -> None:
-    """Write h (N, D_h), rounded to 256 levels a dimension, and other arrays of the bundled test images."""
-    from sslviz.data import npz
-
-    low, high = h.min(0), h.max(0)
-    step = np.maximum(high - low, 1e-12) / 255
-    levels = np.rint((h - low) / step).astype(np.uint8)
-    npz.write(folder / EMBEDDINGS, {"h_levels": levels, "h_low": low, "h_step": step} | arrays, compress=True)
-
-
 def save_weights(
     model: "nn.Module",
     path: Path,
     *,
     dtype: "torch.dtype | None" = None,
     matrices: "torch.dtype | None" = None,
-    keep: Callable[[str], bool] = lambda key: True,
+    keep: Callable[[str], bool] = all_tensors,
 ) -> None:
     """Write the parameters and buffers (those whose name `keep` accepts) as safetensors, atomically.
 

@@ -12,7 +12,7 @@ from sslviz.data import images as data
 from sslviz.data import npz
 from sslviz.errors import UserError
 from sslviz.evaluation.maps import MAPS, Quality, stored_quality
-from sslviz.store import checkpoint
+from sslviz.store import checkpoint, embeddings
 from sslviz.ui.selection import Scene
 
 
@@ -55,7 +55,7 @@ def stored(scene: Scene) -> Stored:
     Raises:
         UserError: the folder has none, or they are damaged or of other images.
     """
-    file = scene.path / checkpoint.EMBEDDINGS
+    file = scene.path / embeddings.EMBEDDINGS
     if not file.exists():
         raise UserError(f"The model {scene.model} has no stored representations: run `sslviz models build`.")
     return _stored(str(scene.path), file.stat().st_mtime_ns, len(test_images(scene.data).y))
@@ -63,7 +63,7 @@ def stored(scene: Scene) -> Stored:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _stored(folder: str, stamp: int, count: int) -> Stored:
-    found = checkpoint.load_embeddings(folder)
+    found = embeddings.load_embeddings(folder)
     xy = {key[:-3]: value.astype(np.float32) for key, value in found.items() if key.endswith("_xy")}
     xy = {key: xy[key] for key in MAPS if key in xy}
     if len(found["h"]) != count:

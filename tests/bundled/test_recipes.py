@@ -10,7 +10,7 @@ from sslviz.errors import UserError
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import KNNProbe
 from sslviz.paths import assets_dir
-from sslviz.store import checkpoint
+from sslviz.store import checkpoint, embeddings
 from sslviz.training.loop import config_for, evaluate_vae, fit
 
 BUNDLED = [name for name in RECIPES if (assets_dir() / "models" / name).is_dir()]
@@ -38,7 +38,7 @@ def test_a_bundled_model_fits_its_recipe_and_its_card(name):
 @pytest.mark.parametrize("name", BUNDLED)
 def test_stored_h_is_what_the_model_computes(name):
     images = load_images(checkpoint.load_card(name)["dataset"], "test", bundled=True)
-    stored = checkpoint.load_embeddings(name)
+    stored = embeddings.load_embeddings(name)
     assert len(stored["h"]) == len(stored["umap_xy"]) == len(stored["pca_xy"]) == len(images)
     h = encode(checkpoint.load(name), images.x[:200])
     levels = (stored["h"].max(0) - stored["h"].min(0)) / 255
@@ -91,7 +91,7 @@ def test_finishing_writes_all_that_the_app_reads(tmp_path, monkeypatch):
     recipes._baselines.cache_clear()
     assert {"recon", "kl", "negative_elbo", "linear_probe", "knn", "baselines"} <= card["results"].keys()
     assert checkpoint.load_card(folder) == card
-    assert {"h", "pca_xy", "umap_xy", "pca_trustworthiness"} <= checkpoint.load_embeddings(folder).keys()
+    assert {"h", "pca_xy", "umap_xy", "pca_trustworthiness"} <= embeddings.load_embeddings(folder).keys()
     from safetensors.torch import load_file
 
     assert load_file(folder / checkpoint.WEIGHTS)["mu_head.weight"].dtype == torch.float16

@@ -18,7 +18,7 @@ from sslviz.errors import UserError
 from sslviz.language import explain
 from sslviz.language import model as language
 from sslviz.paths import assets_dir
-from sslviz.store import checkpoint
+from sslviz.store import embeddings
 
 SPLITS = ("train", "test")
 
@@ -236,7 +236,7 @@ def test_finishing_writes_what_the_app_shows(few, folder, monkeypatch):
     assert card["results"]["top1"] == 0.4 and (found["n_train"], found["n_test"]) == (160, 64)
     assert len(found["linear"]) == len(found["knn"]) == 4
     assert found["baselines"].keys() == {"random", "bag of words"}
-    stored = checkpoint.load_embeddings(folder)
+    stored = embeddings.load_embeddings(folder)
     h = explain.sentence_vectors(language.load(folder), topics.load_topics("test").texts)
     assert (np.abs(stored["h"] - h) <= (h.max(0) - h.min(0)) / 255 + 0.02).all()
     assert stored["umap_xy"].shape == (64, 2) and 0 < stored["umap_trustworthiness"] <= 1

@@ -17,7 +17,7 @@ from sslviz.errors import UserError
 from sslviz.jobs import process
 from sslviz.jobs.queue import Limits, Trainer
 from sslviz.jobs.request import Order
-from sslviz.store import checkpoint
+from sslviz.store import checkpoint, embeddings
 
 SPEAKER = """
 import json, os, select, sys, time
@@ -360,7 +360,7 @@ def test_a_real_run_pauses_steps_dies_goes_on_and_leaves_a_model(make, data):
     until(lambda: state(trainer, identity) == "done")
     assert time.monotonic() - began < 20
     assert checkpoint.load(done.folder).method == "vae"
-    assert {"h", "pca_xy"} <= checkpoint.load_embeddings(done.folder).keys()
+    assert {"h", "pca_xy"} <= embeddings.load_embeddings(done.folder).keys()
 
 
 def test_a_loss_that_is_no_number_is_explained_and_the_last_good_state_kept(make, data):

@@ -22,7 +22,7 @@ from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
 from sslviz.methods.vae import VAEConfig
-from sslviz.store import checkpoint
+from sslviz.store import embeddings
 from sslviz.training.loop import config_for, fit
 from sslviz.ui.training import console, curves, view
 
@@ -293,5 +293,5 @@ def test_the_models_folder_holds_what_the_record_says(finished, folder):
     finished("vae")
     key, snapshot = process.read(folder / "tiny-vae")
     assert snapshot.state == "done" and snapshot.maps == ("pca",) and len(key) == 64
-    assert checkpoint.load_embeddings(folder / "tiny-vae")["pca_xy"].shape[1] == 2
+    assert embeddings.load_embeddings(folder / "tiny-vae")["pca_xy"].shape[1] == 2
     assert all(Path(look.path).is_file() for look in snapshot.looks) and len(snapshot.looks) >= 2

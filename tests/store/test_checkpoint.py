@@ -15,7 +15,7 @@ from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
 from sslviz.methods.vae import VAEConfig
-from sslviz.store import checkpoint
+from sslviz.store import checkpoint, embeddings
 from sslviz.store.checkpoint import CARD, CONFIG, WEIGHTS, build, list_models, load, load_card, load_history, save
 
 SMALL = EncoderConfig(channels=1, widths=(4, 8), strides=(2, 2), pool=1)
@@ -166,9 +166,9 @@ def test_history_can_encode_and_comes_back_in_order(folder):
 
 def test_embeddings_keep_their_neighbours(folder):
     h = np.random.default_rng(0).gamma(0.5, size=(300, 32)).astype(np.float32)
-    assert checkpoint.load_embeddings(folder) is None
-    checkpoint.save_embeddings(folder, h, pca_xy=h[:, :2], pca_trustworthiness=np.float32(0.9))
-    found = checkpoint.load_embeddings(folder)
+    assert embeddings.load_embeddings(folder) is None
+    embeddings.save_embeddings(folder, h, pca_xy=h[:, :2], pca_trustworthiness=np.float32(0.9))
+    found = embeddings.load_embeddings(folder)
     assert found["h"].dtype == np.float32
     assert np.abs(found["h"] - h).max() <= (h.max(0) - h.min(0)).max() / 255
     np.testing.assert_array_equal(found["pca_xy"], h[:, :2])
@@ -178,6 +178,6 @@ def test_embeddings_keep_their_neighbours(folder):
         return (unit @ unit.T - 2 * np.eye(len(a))).argmax(1)
 
     assert (nearest(found["h"]) == nearest(h)).mean() > 0.97
-    (folder / checkpoint.EMBEDDINGS).write_bytes(b"PK broken")
+    (folder / embeddings.EMBEDDINGS).write_bytes(b"PK broken")
     with pytest.raises(UserError, match="can't be read"):
-        checkpoint.load_embeddings(folder)
+        embeddings.load_embeddings(folder)

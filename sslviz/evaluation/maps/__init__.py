@@ -197,7 +197,7 @@ def measure(h: np.ndarray, xy: np.ndarray, *, metric: Metric = "cosine", seed: i
 
 
 def stored_quality(arrays: Mapping[str, np.ndarray], method: str, *, metric: Metric = "cosine") -> Quality:
-    """The quality of a map that a model's folder keeps, from `sslviz.store.checkpoint.load_embeddings`.
+    """The quality of a map that a model's folder keeps, from `sslviz.store.embeddings.load_embeddings`.
 
     What the file does not say is measured from its h, which has 256 levels a column.
     """

@@ -15,7 +15,7 @@ from sslviz import plots, ui
 from sslviz.bundled import topics
 from sslviz.evaluation import maps
 from sslviz.evaluation.neighbours import neighbours
-from sslviz.store import checkpoint
+from sslviz.store import checkpoint, embeddings
 from sslviz.ui.language.model_picker import Speaker, ask, models
 from sslviz.ui.language.sentence_input import Asked
 
@@ -83,7 +83,7 @@ def known(speaker: Speaker) -> Known | None:
     """What was computed here of a model, else what its folder keeps, else None."""
     judged = kept().get(speaker.key)
     stored, info = None, models().get(speaker.name)
-    if info is not None and not speaker.trained and (file := info.path / checkpoint.EMBEDDINGS).is_file():
+    if info is not None and not speaker.trained and (file := info.path / embeddings.EMBEDDINGS).is_file():
         stored = _stored(speaker.name, file.stat().st_mtime_ns)
     if judged is None:
         return stored
@@ -99,7 +99,7 @@ def known(speaker: Speaker) -> Known | None:
 def _stored(name: str, stamp: int) -> Known | None:
     path = models()[name].path
     found = checkpoint.load_card(path).get("results", {}).get(topics.NAME)
-    arrays = checkpoint.load_embeddings(path) if found else None
+    arrays = embeddings.load_embeddings(path) if found else None
     if not found or arrays is None or len(arrays["h"]) != len(_test()):
         return None
     scores = {

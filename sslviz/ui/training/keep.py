@@ -15,7 +15,7 @@ import streamlit as st
 from sslviz import plots, ui
 from sslviz.errors import UserError
 from sslviz.jobs import process, request
-from sslviz.store import bundle, checkpoint
+from sslviz.store import bundle, checkpoint, embeddings
 from sslviz.ui.training import console
 
 
@@ -32,7 +32,7 @@ def afterwards(identity: str, now: process.Snapshot) -> None:
     if not now.maps and now.live:
         st.caption("Its representations of the test images are being stored; a moment.")
         return
-    if not (now.folder / checkpoint.EMBEDDINGS).is_file():
+    if not (now.folder / embeddings.EMBEDDINGS).is_file():
         st.caption(f"It has no stored maps yet: run `sslviz models maps {scene.model}` to store them.")
     _compared(scene)
     with st.container(horizontal=True, gap="small"):
@@ -104,7 +104,7 @@ def _compared(scene: ui.Scene) -> None:
     others = [m for m in ui.models() if m.bundled and m.dataset == scene.data]
     for model in (scene, *(ui.Scene(scene.data, scene.title, m.name, m.method, m.card, m.path) for m in others)):
         y = ui.test_images(scene.data).y
-        if not (model.path / checkpoint.EMBEDDINGS).is_file() or y.min() < 0:
+        if not (model.path / embeddings.EMBEDDINGS).is_file() or y.min() < 0:
             continue
         y_pred, judged = ui.neighbour_votes(model)
         rows.append(
