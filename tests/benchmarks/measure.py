@@ -41,7 +41,9 @@ def rate(act: Callable[[], Any], images: int, *, seconds: float, device: str = "
 
 def simclr(dataset: str, *, cores: int, **changes: Any) -> TrainConfig:
     """The bundled SimCLR run of a data set on so many cores."""
-    config = recipe({"mnist": "simclr-mnist", "fashion_mnist": "simclr-fashion", "cifar10": "simclr-cifar10-laptop"}[dataset])
+    config = recipe(
+        {"mnist": "simclr-mnist", "fashion_mnist": "simclr-fashion", "cifar10": "simclr-cifar10-laptop"}[dataset]
+    )
     return replace(config, **{"threads": cores, "name": None, "epochs": None, "precision": "auto"} | changes)
 
 

@@ -222,15 +222,21 @@ def test_finish_makes_a_language_model_small_and_judges_it(capsys, bert, tmp_pat
     (corpus / "corpus.json").write_text('{"pets": {"licence": "public domain"}}')
     (folder / "card.json").write_text('{"name": "model", "method": "mlm", "dataset": "train"}')
     before = (folder / "model.safetensors").stat().st_size
-    status, out, _ = run(capsys, "models", "finish", folder, corpus)
+    status, out, _ = run(capsys, "models", "finish", folder, "--corpus", corpus)
     results, card = json.loads(out), json.loads((folder / "card.json").read_text())
-    assert status == 0 and card["results"] == results and card["corpus"]["pets"]["licence"] == "public domain"
+    assert status == 0 and {"model": "model"} | card["results"] == results
+    assert card["corpus"]["pets"]["licence"] == "public domain"
+    assert results["trigram_counts"] == "whole"
     assert results["n_sentences"] == 12 and results["by_source"]["pets"]["n_masked"] == results["n_masked"]
     assert 0 < results["trigram_left_top1"] <= results["trigram_top1"] > 0.5 and (folder / "trigrams.npz").is_file()
     assert (folder / "model.safetensors").stat().st_size < before / 2
     status, out, _ = run(capsys, "eval", "mlm", folder, corpus / "heldout.txt", "--json")
-    assert json.loads(out)["top1"] == results["top1"]  # judged as it lies on disk
-    assert run(capsys, "models", "finish", folder, tmp_path)[0] == 1
+    found = json.loads(out)
+    assert found["top1"] == results["top1"]  # evaluated as it lies on disk
+    pruned = {key: found[key] for key in ("trigram_top1", "trigram_left_top1")}
+    assert found["trigram_counts"] == "pruned" and pruned == results["trigram_pruned"]
+    assert run(capsys, "models", "finish", folder, "--corpus", tmp_path)[0] == 1
+    assert "--corpus" in run(capsys, "models", "finish", folder)[2]
 
 
 def test_eval_mlm_judges_beside_trigrams(capsys, bert, tmp_path):
@@ -253,6 +259,7 @@ def test_eval_mlm_judges_beside_trigrams(capsys, bert, tmp_path):
     status, out, _ = run(capsys, "eval", "mlm", beside, file)
     assert (
         status == 0
+        and "pruned counts stored beside the model" in out
         and "trigrams, both sides" in out
         and "trigrams, from the left" in out
         and "pseudo-perplexity" in out

@@ -15,7 +15,7 @@ from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
 from sslviz.methods.vae import VAEConfig
-from sslviz.store import checkpoint, embeddings
+from sslviz.store import checkpoint
 from sslviz.store.checkpoint import CARD, CONFIG, WEIGHTS, build, list_models, load, load_card, load_history, save
 
 SMALL = EncoderConfig(channels=1, widths=(4, 8), strides=(2, 2), pool=1)
@@ -164,20 +164,39 @@ def test_history_can_encode_and_comes_back_in_order(folder):
         model.project(torch.zeros(1, 8)).sum().item()
 
 
-def test_embeddings_keep_their_neighbours(folder):
-    h = np.random.default_rng(0).gamma(0.5, size=(300, 32)).astype(np.float32)
-    assert embeddings.load_embeddings(folder) is None
-    embeddings.save_embeddings(folder, h, pca_xy=h[:, :2], pca_trustworthiness=np.float32(0.9))
-    found = embeddings.load_embeddings(folder)
-    assert found["h"].dtype == np.float32
-    assert np.abs(found["h"] - h).max() <= (h.max(0) - h.min(0)).max() / 255
-    np.testing.assert_array_equal(found["pca_xy"], h[:, :2])
+KEY_SIDE = ("encoder_k", "projector_k", "queue", "cursor")
 
-    def nearest(a):
-        unit = a / np.linalg.norm(a, axis=1, keepdims=True)
-        return (unit @ unit.T - 2 * np.eye(len(a))).argmax(1)
 
-    assert (nearest(found["h"]) == nearest(h)).mean() > 0.97
-    (folder / embeddings.EMBEDDINGS).write_bytes(b"PK broken")
-    with pytest.raises(UserError, match="can't be read"):
-        embeddings.load_embeddings(folder)
+def test_moco_is_stored_without_what_only_training_needs(tmp_path):
+    model = build("moco", CONFIGS["moco"], seed=3).eval()
+    whole = save(model, tmp_path / "whole", card={"dataset": "mnist"})
+    path = save(model, tmp_path / "m", card={"dataset": "mnist"}, training=False)
+    kept, left = load_file(path / WEIGHTS).keys(), load_file(whole / WEIGHTS).keys()
+    assert {key.split(".")[0] for key in left - kept} == set(KEY_SIDE) and not kept - left
+    again, x = load(path).to("cpu"), torch.rand(3, 1, 28, 28)
+    assert torch.equal(again.project(again.encode(x)), model.project(model.encode(x)))
+    assert all(getattr(again, part) is None for part in KEY_SIDE) and load(whole).queue is not None
+    with pytest.raises(UserError, match="train a new one"):
+        again.keys(x)
+    twin = load(f"random-{path}")  # a fresh model is whole
+    assert twin.keys(x).shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    "dropped", ["cursor", "queue", "encoder_k.layers.0.0.weight", "projector.0.weight", "encoder.layers.0.0.weight"]
+)
+def test_a_part_of_the_key_side_is_not_enough(dropped, tmp_path):
+    """All of it or none; and nothing else may be absent."""
+    path = save(build("moco", CONFIGS["moco"], seed=3), tmp_path / "m", card={"dataset": "mnist"})
+    change_weights(path, lambda tensors: tensors.pop(dropped))
+    with pytest.raises(UserError, match=f"missing {dropped}"):
+        load(path)
+
+
+def test_without_a_key_side_other_tensors_are_still_asked_for(tmp_path):
+    path = save(build("moco", CONFIGS["moco"], seed=3), tmp_path / "m", card={"dataset": "mnist"}, training=False)
+    change_weights(path, lambda tensors: tensors.pop("projector.0.weight"))
+    with pytest.raises(UserError, match=r"missing projector\.0\.weight"):
+        load(path)
+    save(build("simclr", CONFIGS["simclr"], seed=3), tmp_path / "s", card={"dataset": "mnist"}, training=False)
+    assert load(tmp_path / "s").config == CONFIGS["simclr"]
