@@ -26,7 +26,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from typing import Any
 
 from sslviz.errors import UserError
 from sslviz.files import atomic, writing
+from sslviz.language.text import composed, split_sentences
 
 SEED = 0
 WORDS = (5, 40)  # fewest and most in a sentence
@@ -59,11 +59,6 @@ class Source:
 # sentences ----------------------------------------------------------------------------------------------------------
 
 TYPOGRAPHY = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "–": "-", "…": "...", "\u00a0": " ", "\u00ad": ""})
-ABBREVIATION = re.compile(
-    r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Capt|Lt|Sen|Rep|Gov|Hon|Rev|Jr|Sr|No|vs|etc|Inc|Corp|Co|Ltd|approx|esp|cf|"
-    r"e\.g|i\.e|[A-Za-z])\.$"
-)
-BOUNDARY = re.compile(r"""(?<=[.!?])["')]*\s+(?=["'(]?[A-Z])""")
 START = re.compile(r"""["']?[A-Za-z]""")
 UNUSUAL = re.compile(r"[^A-Za-z ,.']")
 END = re.compile(r"""[.!?]["')]?$""")
@@ -88,20 +83,10 @@ OFFENSIVE = re.compile(rf"\b(?:{codecs.decode(ROT13, 'rot13')})\b", re.I)
 
 def clean(text: str) -> str:
     """Plain typography on one line: straight quotes, single spaces, a dash with a space on either side."""
-    text = unicodedata.normalize("NFC", text).translate(TYPOGRAPHY).replace("``", '"').replace("''", '"')
+    text = composed(text).translate(TYPOGRAPHY).replace("``", '"').replace("''", '"')
     text = re.sub(r"\s*(?:--|—)[-—\s]*", " - ", text)
     text = re.sub(r"(?<!\w)_|_(?!\w)|\((?:Applause|Laughter)\.?\)|\((?:see|cf\.?) [^()]*\)", "", text)
     return re.sub(r"\s+([,;:.!?])(?=\s|$)", r"\1", re.sub(r"\s+", " ", text)).strip()
-
-
-def split(text: str) -> list[str]:
-    """Cut a paragraph into sentences; an abbreviation or an initial ends none."""
-    sentences, start = [], 0
-    for match in BOUNDARY.finditer(text):
-        if match.group().strip() or not ABBREVIATION.search(text[start : match.start()]):
-            sentences.append(text[start : match.end()].strip())
-            start = match.end()
-    return [*sentences, text[start:]]
 
 
 def tidy(sentence: str) -> str:
@@ -435,7 +420,7 @@ def read(source: Source, packages: dict[str, Path]) -> list[tuple[str, list[str]
     if source.cap is not None:
         documents.sort(key=lambda document: zlib.crc32(document[0].encode()))
     return [
-        (name, [s for text in texts for s in map(tidy, split(clean(text))) if good(s, source.fewest)])
+        (name, [s for text in texts for s in map(tidy, split_sentences(clean(text))) if good(s, source.fewest)])
         for name, texts in documents
     ]
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from sslviz.errors import UserError
+from sslviz.language.batches import IGNORED, mask_words
 from sslviz.language.model import MaskedLM
 from sslviz.language.predict import log_softmax, logits_at
 from sslviz.language.sentence import Token, readable, tokens_of
-from sslviz.language.text import IGNORED, mask_words
 from sslviz.methods.losses import masked_cross_entropy
 
 MAX_STEPS, MAX_TEXTS = 500, 200  # of an adaptation

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from sslviz.errors import UserError
-from sslviz.language.model import MaskedLM, limit
+from sslviz.language.batches import IGNORED, mask_words, tokenise
+from sslviz.language.model import MaskedLM
 from sslviz.language.predict import pseudo_log_likelihood
-from sslviz.language.sentence import cut
-from sslviz.language.text import IGNORED, mask_words, tokenise
+from sslviz.language.sentence import cut, limit
 
 MOST_WORDS = 100_000  # more than a sentence has
 

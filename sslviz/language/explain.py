@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from sslviz.errors import UserError
-from sslviz.language.model import MaskedLM, limit
+from sslviz.language.model import MaskedLM
 from sslviz.language.predict import Mask, answers, body
-from sslviz.language.sentence import MaskedText, mask_text, readable, tokens_of
+from sslviz.language.sentence import MaskedText, limit, mask_text, readable, tokens_of
+from sslviz.language.text import composed
 
 
 @torch.no_grad()
@@ -95,8 +96,8 @@ def sentence_vectors(
     for first in range(0, len(order), batch_size):
         part = order[first : first + batch_size]
         encoded = tokenizer(
-            [texts[i] for i in part], truncation=True, max_length=limit(model), padding=True, return_tensors="pt",
-            return_special_tokens_mask=True,
+            [composed(texts[i]) for i in part], truncation=True, max_length=limit(model), padding=True,
+            return_tensors="pt", return_special_tokens_mask=True,
         )  # fmt: skip
         mask = encoded["attention_mask"].to(device)
         output = model.model.base_model(

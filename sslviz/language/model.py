@@ -25,7 +25,6 @@ if not torch.cuda.is_available():
     # transformers loads torch's compiler, and that Triton where it is installed: 80 MB for code that runs on GPUs only
     sys.modules.setdefault("triton", None)
 
-MAX_TOKENS = 512  # of a sentence, whatever more a model could take: attention is quadratic
 MOST_WORDS = 100_000  # more than a sentence has
 
 
@@ -359,15 +358,6 @@ def _round(path: Path) -> None:
         return tensor.to(torch.float8_e4m3fn if tensor.ndim > 1 else torch.float16)
 
     save_file({key: rounded(tensor) for key, tensor in load_file(path).items()}, path, {"format": "pt"})
-
-
-def limit(model: MaskedLM) -> int:
-    """The most tokens that a sentence may have, special ones included."""
-    most = getattr(model.model.config, "max_position_embeddings", None) or MAX_TOKENS
-    for name, module in model.model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            most -= module.padding_idx + 1 if module.padding_idx is not None else 0  # RoBERTa counts from there
-    return int(min(most, model.tokenizer.model_max_length, MAX_TOKENS))
 
 
 @torch.no_grad()

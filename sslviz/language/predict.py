@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from sslviz.errors import UserError
-from sslviz.language.model import MAX_TOKENS, CausalLM, MaskedLM, NextSentence
-from sslviz.language.sentence import MaskedText, Token, mask_text, put, readable, tokens_of, word_spans
+from sslviz.language.model import CausalLM, MaskedLM, NextSentence
+from sslviz.language.sentence import MAX_TOKENS, MaskedText, Token, mask_text, put, readable, tokens_of, word_spans
+from sslviz.language.text import composed
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,9 @@ def score(model: MaskedLM, text: str, word: str, *, words: Sequence[int] = ()) -
     Raises:
         UserError: no word, a word of unknown symbols, or see `mask_text`.
     """
-    if not (word := word.strip()):
+    if not (word := composed(word).strip()):
         raise UserError("There is no word to score; type one.")
+    text = composed(text)
     masked, mask_id = mask_text(model, text, words), model.tokenizer.mask_token_id
     found = tokens_of(model, text)
     first = [found[p] for p, group in zip(masked.positions, masked.groups, strict=True) if group == 0]
@@ -188,7 +190,7 @@ def next_word(causal: CausalLM, prefix: str, *, top_k: int = 10, temperature: fl
     """
     if not prefix.strip():
         raise UserError("There is no text to go on from; type the beginning of a sentence.")
-    ids = causal.tokenizer(prefix.rstrip(), verbose=False)["input_ids"]
+    ids = causal.tokenizer(composed(prefix).rstrip(), verbose=False)["input_ids"]
     most = min(getattr(causal.model.config, "max_position_embeddings", None) or MAX_TOKENS, MAX_TOKENS)
     if len(ids) > most:
         raise UserError(f"This text has {len(ids):,} tokens, and the model reads at most {most:,}; shorten it.")
@@ -207,7 +209,7 @@ def next_sentence(model: NextSentence, a: str, b: str) -> float:
     if not a.strip() or not b.strip():
         raise UserError("Two sentences are needed; type both.")
     device = next(model.model.parameters()).device
-    encoded = model.tokenizer(a, b, return_tensors="pt", verbose=False).to(device)
+    encoded = model.tokenizer(composed(a), composed(b), return_tensors="pt", verbose=False).to(device)
     length, most = encoded["input_ids"].shape[1], model.model.config.max_position_embeddings
     if length > most:
         raise UserError(f"The two sentences have {length:,} tokens, and the model reads at most {most:,}; shorten one.")

@@ -1,19 +1,28 @@
 """One sentence as a masked language model reads it: words to click, tokens, masks. Positions count tokens from 0.
 
-A mask may be typed as [MASK] or <mask> whatever the model calls it.
+A mask may be typed as [MASK] or <mask> whatever the model calls it. It stands for one token; letters that touch it go
+on the same word: "[MASK]ing" is read as a mask and "##ing". Text is composed (NFC) before anything else, so characters
+are counted in `text.composed(text)`. Needs no torch.
 """
+
+from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sslviz.errors import UserError
-from sslviz.language.model import MaskedLM, limit
+from sslviz.language.text import composed
+
+if TYPE_CHECKING:
+    from sslviz.language.model import MaskedLM
 
 _MARK = re.compile(r"\[MASK\]|<mask>", re.IGNORECASE)
 _WORD = re.compile(r"Mm*|c|(?:[wd]|(?<=[wd])'(?=[wd])|(?<=d)\.(?=d))+")  # over the classes of characters
+MAX_TOKENS = 512  # of a sentence, whatever more a model could take: attention is quadratic
+MAX_MASKS = 32  # of a sentence: filling them in turn is a pass over it for each
 _APOSTROPHES, _POINTS = "'’", ".,:"
 
 
@@ -81,7 +90,8 @@ def tokens_of(model: MaskedLM, text: str) -> tuple[Token, ...]:
 
 def cut(model: MaskedLM, text: str) -> str:
     """The beginning of a text, as much as the model can read."""
-    found, most = _tokens_of(model.tokenizer, _checked(text)), limit(model)
+    text = _checked(text)
+    found, most = _tokens_of(model.tokenizer, text), limit(model)
     if len(found) <= most:
         return text
     ends = sum(token.special for token in found)
@@ -98,8 +108,9 @@ def mask_text(model: MaskedLM, text: str, words: Sequence[int] = ()) -> MaskedTe
         words: numbers of words in `word_spans(text)`.
 
     Raises:
-        UserError: nothing is masked, there is no such word, or see `tokens_of`.
+        UserError: nothing is masked or more than `MAX_MASKS` tokens, there is no such word, or see `tokens_of`.
     """
+    text = composed(text)
     found, mask_id = tokens_of(model, text), model.tokenizer.mask_token_id
     n_words, chosen = len(word_spans(text)), set(words)
     if bad := [word for word in chosen if not 0 <= word < n_words]:
@@ -107,6 +118,10 @@ def mask_text(model: MaskedLM, text: str, words: Sequence[int] = ()) -> MaskedTe
     masks = [p for p in found if not p.special and (p.id == mask_id or p.word in chosen)]
     if not masks:
         raise UserError("Nothing is masked yet; choose a word to mask, or type [MASK] in its place.")
+    if len(masks) > MAX_MASKS:
+        raise UserError(
+            f"This text has {len(masks):,} masked tokens, and at most {MAX_MASKS} are filled at a time; mask fewer."
+        )
     groups: list[int] = []
     for i, token in enumerate(masks):
         same = i > 0 and token.word is not None and token.word == masks[i - 1].word and token.id != mask_id
@@ -148,16 +163,23 @@ def readable(tokenizer: Any, id: int) -> str:
     return tokenizer.convert_tokens_to_string([raw]).strip() or ("␣" if raw.strip("Ġ▁ ") == "" else raw)
 
 
+def limit(model: MaskedLM) -> int:
+    """The most tokens that a sentence may have, special ones included."""
+    most = getattr(model.model.config, "max_position_embeddings", None) or MAX_TOKENS
+    for name, module in model.model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            most -= module.padding_idx + 1  # RoBERTa counts from there
+    return int(min(most, model.tokenizer.model_max_length, MAX_TOKENS))
+
+
 # how a text becomes tokens ------------------------------------------------------------------------------------------
 
 
 def _tokens_of(tokenizer: Any, text: str) -> tuple[Token, ...]:
     written, origin = _with_masks(text, tokenizer.mask_token)
-    encoded = tokenizer(written, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
     spans = word_spans(text)
     found, word = [], 0
-    columns = (encoded["input_ids"], encoded["offset_mapping"], encoded["special_tokens_mask"])
-    for position, (id, (start, end), special) in enumerate(zip(*columns, strict=True)):
+    for position, (id, start, end, special) in enumerate(_encoded(tokenizer, written)):
         if special and id != tokenizer.mask_token_id:
             found.append(Token(position, id, readable(tokenizer, id), None, 0, 0))
             continue
@@ -169,6 +191,49 @@ def _tokens_of(tokenizer: Any, text: str) -> tuple[Token, ...]:
         inside = word < len(spans) and spans[word][0] < max(end, start + 1)
         found.append(Token(position, id, readable(tokenizer, id), word if inside else None, start, max(end, start + 1)))
     return tuple(found)
+
+
+def _encoded(tokenizer: Any, written: str) -> list[tuple[int, int, int, bool]]:
+    """Id, first and last character, and whether it is special, of each token.
+
+    WordPiece begins a new word behind a mask; letters that touch the mask are read as the rest of its word instead.
+    """
+    encoded = tokenizer(written, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
+    columns = (encoded["input_ids"], encoded["offset_mapping"], encoded["special_tokens_mask"], encoded.word_ids())
+    rows = [(id, start, end, bool(special), word) for id, (start, end), special, word in zip(*columns, strict=True)]
+    if type(tokenizer.backend_tokenizer.model).__name__ != "WordPiece":
+        return [row[:4] for row in rows]
+    kept: list[tuple[int, int, int, bool]] = []
+    n = 0
+    while n < len(rows):
+        _, start, end, special, word = rows[n]
+        touches = kept and kept[-1][0] == tokenizer.mask_token_id and kept[-1][2] == start < end
+        if not touches or special or _class(written[start]) not in "wd":
+            kept.append(rows[n][:4])
+            n += 1
+            continue
+        while n < len(rows) and rows[n][4] == word:
+            end = rows[n][2]
+            n += 1
+        kept += _rest_of_word(tokenizer, written, start, end)
+    return kept
+
+
+def _rest_of_word(tokenizer: Any, written: str, start: int, end: int) -> list[tuple[int, int, int, bool]]:
+    """Letters as tokens that go on a word, the longest first as WordPiece does; one unknown token where that fails."""
+    backend = tokenizer.backend_tokenizer
+    text, prefix = written[start:end], backend.model.continuing_subword_prefix
+    text = backend.normalizer.normalize_str(text) if backend.normalizer else text
+    rows, first = [], 0
+    while first < len(text):
+        last = next((k for k in range(len(text), first, -1) if backend.token_to_id(prefix + text[first:k])), None)
+        if last is None:
+            return [(tokenizer.unk_token_id, start, end, False)]
+        exact = len(text) == end - start  # else characters have no place of their own
+        place = (start + first, start + last) if exact else (start, end)
+        rows.append((backend.token_to_id(prefix + text[first:last]), *place, False))
+        first = last
+    return rows
 
 
 def _with_masks(text: str, mask_token: str) -> tuple[str, list[int]]:
@@ -192,6 +257,7 @@ def _class(character: str) -> str:
 
 
 def _checked(text: str) -> str:
+    text = composed(text)
     if not text.strip():
         raise UserError("There is no text; type a sentence.")
     return text

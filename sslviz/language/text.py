@@ -1,78 +1,64 @@
-"""Sentences: reading, splitting, tokenising, masking, batches of like length. tokens are ids of a tokenizer.
+"""Text of any script: files read with care, accents composed, split into sentences. Needs no torch."""
 
-A tokenizer is any fast one of `transformers`; nothing here loads one.
-"""
-
-import re
+import os
+import shlex
+import stat
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
+import regex
 
 from sslviz.errors import UserError
 
-IGNORED = -100  # label of a position that the loss does not count
 MAX_BYTES = 500_000_000  # larger text files are refused
-_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z])")
-_TITLES = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|e\.g|i\.e|etc|[A-Z])\.$")
+# What ends a sentence (Unicode's Sentence_Terminal and the ellipsis), closing marks, and what may begin the next one.
+# A terminal of a script with capitals, or one that abbreviations use too, needs a space and a beginning behind it; the
+# others (Chinese, Japanese, Hindi, Urdu, ...) end a sentence by themselves.
+_CLOSING = r"[\p{Pe}\p{Pf}\"'”’]*"
+LONGEST_ABBREVIATION = 12  # characters
+_BOUNDARY = regex.compile(
+    rf"(?<=[.!?…]){_CLOSING}\s+(?=[\p{{Ps}}\p{{Pi}}\"'¿¡„]*[\p{{Lu}}\p{{Lt}}\p{{Lo}}])"
+    rf"|(?<=[\p{{Sentence_Terminal}}--[.!?…]]){_CLOSING}(?![\p{{Pe}}\p{{Pf}}\p{{Sentence_Terminal}}])(?:\s+|(?=\S)(?!と|って|[，、,]))",
+    regex.V1,
+)
+_ABBREVIATION = regex.compile(
+    r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Capt|Lt|Sen|Rep|Gov|Hon|Rev|Jr|Sr|No|vs|etc|Inc|Corp|Co|Ltd|approx|esp|cf|"
+    r"e\.g|i\.e|Nr|bzw|z\.\s?B|d\.\s?h|Mme|Mlle|г|гг|др|им|ул|т\.\s?е|т\.\s?д|т\.\s?п|[A-Za-z]|\p{Lu})\.$"
+)
 
 
-@dataclass(frozen=True)
-class Sentences:
-    """Tokenised sentences, one after another in flat arrays.
-
-    Attributes:
-        ids: tokens with the special ones at both ends, int32.
-        words: for each token the number of its word within the sentence, -1 for special tokens, int16.
-        starts: int64 (N + 1,), where each sentence begins in the arrays above.
-    """
-
-    ids: np.ndarray
-    words: np.ndarray
-    starts: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Pieces of each sentence (N,)."""
-        return np.diff(self.starts)
-
-    def batch(self, rows: Sequence[int] | np.ndarray, *, pad_id: int) -> tuple[Tensor, Tensor]:
-        """Some sentences side by side.
-
-        Returns:
-            ids int64 (B, L), padded at the end, and words int64 (B, L), -1 where padded or special.
-        """
-        pairs = [(self.starts[row], self.starts[row + 1]) for row in rows]
-        longest = max(end - start for start, end in pairs)
-        ids = np.full((len(pairs), longest), pad_id, np.int64)
-        words = np.full((len(pairs), longest), -1, np.int64)
-        for i, (start, end) in enumerate(pairs):
-            ids[i, : end - start] = self.ids[start:end]
-            words[i, : end - start] = self.words[start:end]
-        return torch.from_numpy(ids), torch.from_numpy(words)
+def composed(text: str) -> str:
+    """Text with each accent and its letter as one character (Unicode's NFC), as vocabularies have it."""
+    return unicodedata.normalize("NFC", text)
 
 
 def read_sentences(path: Path) -> list[str]:
-    """The sentences of a UTF-8 text file, blank ones left out.
+    """The sentences of a UTF-8 text file, blank ones left out, accents composed.
+
+    Args:
+        path: a regular file; a "~" stands for the home folder.
 
     Raises:
-        UserError: no such file, not UTF-8 text, larger than 500 MB, or without a sentence.
+        UserError: no such file or none that can be read whole, not UTF-8 text, larger than 500 MB, without a sentence.
     """
+    path = Path(os.path.expanduser(path))
     try:
-        if path.stat().st_size > MAX_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device may never end
+            raise UserError(f"{path} is no file; give the path of a text file.")
+        if found.st_size > MAX_BYTES:
             raise UserError(f"{path} is larger than {MAX_BYTES / 1e6:.0f} MB; give a part of it.")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start:,}); save it as UTF-8.") from error
+        raise UserError(
+            f"{path} is not UTF-8 text (byte {error.start:,}); save it as UTF-8, or convert it: "
+            f"iconv -f latin1 -t utf-8 {shlex.quote(str(path))} > new.txt."
+        ) from error
     except OSError as error:
         raise UserError(f"Can't read {path}: {error.strerror}; give the path of a text file.") from error
+    except ValueError as error:  # a zero byte in the path
+        raise UserError(f"{str(path)!r} is no path; give the path of a text file.") from error
     if "\0" in text:
         raise UserError(f"{path} is not text: it holds zero bytes; give a plain text file.")
     sentences = split_sentences(text)
@@ -82,86 +68,40 @@ def read_sentences(path: Path) -> list[str]:
 
 
 def split_sentences(text: str) -> list[str]:
-    """Running text -> sentences. A line break ends a sentence; so does . ! or ? before a capital, but not a title's."""
+    """Running text of any script -> sentences, accents composed.
+
+    A line break ends a sentence. So do . ! ? and … before a space and a capital, or a letter of a script without
+    capitals, but not the point of an abbreviation or an initial; and the sentence enders of other scripts (。 । ۔ ...)
+    wherever they stand.
+    """
     sentences = []
-    for line in text.splitlines():
+    for line in composed(text).splitlines():
         parts, start = [], 0
-        for end in _END.finditer(line):
-            if not _TITLES.search(line[: end.start()]):
-                parts.append(line[start : end.end()])
-                start = end.end()
+        for boundary in _BOUNDARY.finditer(line):
+            closed = boundary.group().strip()  # a quote or bracket after the point: no abbreviation
+            if closed or not _ABBREVIATION.search(
+                line, max(start, boundary.start() - LONGEST_ABBREVIATION), boundary.start()
+            ):
+                parts.append(line[start : boundary.end()])
+                start = boundary.end()
         sentences += [stripped for part in (*parts, line[start:]) if (stripped := part.strip())]
     return sentences
 
 
-def tokenise(texts: Sequence[str], tokenizer: Any, *, max_length: int = 64, chunk: int = 20_000) -> Sentences:
-    """Sentences -> tokens; longer ones are cut after `max_length` tokens, the special ones counted."""
-    ids, words, lengths = [], [], []
-    for first in range(0, len(texts), chunk):
-        batch = tokenizer(list(texts[first : first + chunk]), truncation=True, max_length=max_length)
-        ids += [np.asarray(row, np.int32) for row in batch["input_ids"]]
-        words += [
-            np.asarray([-1 if word is None else word for word in batch.word_ids(i)], np.int16)
-            for i in range(len(batch["input_ids"]))
-        ]
-        lengths += [len(row) for row in batch["input_ids"]]
-    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
-    return Sentences(np.concatenate(ids), np.concatenate(words), starts)
-
-
-def mask_words(
-    ids: Tensor,
-    words: Tensor,
-    *,
-    rate: float,
-    mask_id: int,
-    vocab_size: int,
-    generator: torch.Generator,
-    corrupt: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """Mask whole words at random, at least one a sentence (Devlin et al. 2019, arXiv:1810.04805, and its whole words).
+def hold_out(sentences: Sequence[str], share: float) -> tuple[list[str], list[str]]:
+    """Sentences to train on, and the last ones, which are only watched: at least one of each.
 
     Args:
-        ids: tokens, int64 (B, L).
-        words: number of each token's word, -1 where there is nothing to mask, int64 (B, L).
-        rate: share of words to mask.
-        mask_id: id of the mask.
-        vocab_size: ids that a random token is drawn from.
-        generator: of the choice.
-        corrupt: of the chosen tokens 80 % become the mask, 10 % a random token, and 10 % stay; all become the mask
-            where this is False.
+        sentences: N of them.
+        share: to hold out, in (0, 1).
 
-    Returns:
-        masked ids (B, L), and labels (B, L): the original id where a token was chosen, -100 elsewhere.
+    Raises:
+        UserError: fewer than two sentences.
     """
-    b = len(ids)
-    draw = torch.rand(b, int(words.max()) + 2, generator=generator)  # one number a word; the last is for -1
-    u = draw.gather(1, words % draw.shape[1])  # (B, L)
-    u = u.masked_fill(words < 0, 2.0)
-    limit = u.min(dim=1, keepdim=True).values.clamp(min=rate)  # the word with the lowest number is always in
-    chosen = (u <= limit) & (words >= 0)
-    labels = torch.where(chosen, ids, IGNORED)
-    fate = torch.rand(ids.shape, generator=generator) if corrupt else torch.zeros(ids.shape)
-    random_ids = torch.randint(vocab_size, ids.shape, generator=generator)
-    masked = torch.where(chosen & (fate < 0.8), mask_id, ids)
-    masked = torch.where(chosen & (fate >= 0.9), random_ids, masked)
-    return masked, labels
-
-
-def bucketed(lengths: np.ndarray, *, batch_size: int, seed: int, pool: int = 64) -> np.ndarray:
-    """Batches of sentences of like length, in random order; the few that fill no batch are left out.
-
-    Args:
-        lengths: tokens of each sentence (N,).
-        batch_size: sentences a batch.
-        seed: of the order.
-        pool: batches among which sentences are sorted by length.
-
-    Returns:
-        row numbers, int64 (N // batch_size, batch_size).
-    """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(lengths))[: len(lengths) // batch_size * batch_size]
-    pools = [order[first : first + pool * batch_size] for first in range(0, len(order), pool * batch_size)]
-    batches = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in pools])
-    return rng.permutation(batches.reshape(-1, batch_size))
+    if len(sentences) < 2:
+        raise UserError(
+            f"The text has {len(sentences)} sentence, and training takes one to learn from and one to watch; "
+            "give a text with more sentences."
+        )
+    n = min(len(sentences) - 1, max(1, round(len(sentences) * share)))
+    return list(sentences[:-n]), list(sentences[-n:])

@@ -40,8 +40,9 @@ from sslviz.evaluation.probes import KNNProbe
 from sslviz.jobs.protocol import EVENTS, Moment
 from sslviz.language import evaluation
 from sslviz.language import model as language
+from sslviz.language.batches import IGNORED, bucketed, mask_words, tokenise
 from sslviz.language.model import MaskedLMConfig
-from sslviz.language.text import IGNORED, bucketed, mask_words, read_sentences, tokenise
+from sslviz.language.text import hold_out, read_sentences
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.losses import elbo, info_nce, masked_cross_entropy, nt_xent
 from sslviz.methods.moco import MoCoConfig
@@ -281,11 +282,11 @@ class TextBatches:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
         self.config, path = config, Path(config.dataset).expanduser()
         texts = read_sentences(path)
-        n_heldout = max(1, round(len(texts) * config.model.heldout))
+        texts, heldout = hold_out(texts, config.model.heldout)
         self.tokenizer = language.load_tokenizer(config.model.base)
         self._pad_id = self.tokenizer.pad_token_id
-        self.train = tokenise(texts[:-n_heldout], self.tokenizer, max_length=config.model.max_length)
-        self.heldout = texts[-n_heldout:][:MASKED]
+        self.train = tokenise(texts, self.tokenizer, max_length=config.model.max_length)
+        self.heldout = heldout[:MASKED]
         self.name, self.source = path.stem, f"{path.name}: {len(self.train):,} sentences"
         self._batches, self._batches_epoch = np.empty((0, 0)), -1
 

@@ -12,8 +12,9 @@ import zlib
 import pytest
 
 from sslviz.bundled import corpus
-from sslviz.bundled.corpus import Source, build, clean, define, good, key, split, tidy
+from sslviz.bundled.corpus import Source, build, clean, define, good, key, tidy
 from sslviz.errors import UserError
+from sslviz.language.text import split_sentences
 
 SYNSETS = """  1 This line is part of the licence.
 00001740 05 n 01 dog 0 001 @ 00000001 n 0000 | a domestic animal (usually kept by people); "the dog barked all night"
@@ -45,7 +46,7 @@ def dictd(root, name, text):
 
 
 def sentences(documents):
-    return [s for _, texts in documents for text in texts for s in map(tidy, split(clean(text))) if good(s)]
+    return [s for _, texts in documents for text in texts for s in map(tidy, split_sentences(clean(text))) if good(s)]
 
 
 # sentences ----------------------------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ def test_cleaning_leaves_plain_typography():
 
 
 def test_splitting_knows_abbreviations_initials_and_quotes():
-    assert split('Mr. J. Smith left. "Did he?" she asked. "Yes." It was 5 p.m. then.') == [
+    assert split_sentences('Mr. J. Smith left. "Did he?" she asked. "Yes." It was 5 p.m. then.') == [
         "Mr. J. Smith left.",
         '"Did he?" she asked.',
         '"Yes."',

@@ -367,3 +367,41 @@ def test_a_long_text_is_cut_to_what_the_model_reads(model):
     short = sentence.cut(model, text)
     assert text.startswith(short) and len(sentence.tokens_of(model, short)) == 64
     assert sentence.cut(model, TEXT) == TEXT
+
+
+def test_letters_that_touch_a_mask_go_on_its_word(bert, roberta):
+    """A mask stands for one token: "[MASK]ing" is not a mask and a word "ing"."""
+    found = sentence.tokens_of(bert, "The [MASK]s sat, un[MASK]s.")
+    assert [p.token for p in found[1:-1]][:4] == ["the", "[MASK]", "##s", "sat"]
+    assert [p.token for p in found if p.token.startswith("##s")] == ["##s", "##s"]
+    ids = torch.tensor([bert.tokenizer.convert_tokens_to_ids([p.token for p in found])])
+    assert ids[0].tolist() == [p.id for p in found]
+    with torch.no_grad():
+        row = bert.model(input_ids=ids).logits[0, 2].softmax(-1)
+    best = predict.fill(bert, "The [MASK]s sat, un[MASK]s.", top_k=3)[0].predictions
+    assert [p.probability for p in best] == pytest.approx(row.topk(3).values.tolist(), rel=1e-4)
+    text = "The [MASK]s sat."
+    assert [text[p.start : p.end] for p in sentence.tokens_of(bert, text)[1:-1]] == ["The", "[MASK]", "s", "sat", "."]
+    assert [p.token for p in sentence.tokens_of(bert, "The [MASK] s.")][3] == "s"  # a word of its own
+    assert sentence.mask_text(bert, text, [3]).text == "The [MASK]s [MASK]."
+    assert [p.token for p in sentence.tokens_of(roberta, "The <mask>s.")][3] == "s"
+    assert [p.token for p in sentence.tokens_of(bert, "[MASK]☃☃x")][2:-1]  # no token for it: unknown, not a crash
+
+
+def test_accents_are_read_alike_however_they_are_written(model):
+    """A letter and its accent, as one character or as two."""
+    one, two = "The café [MASK] on the mat.", "The cafe\u0301 [MASK] on the mat."
+    assert predict.fill(model, one) == predict.fill(model, two)
+    assert sentence.tokens_of(model, one) == sentence.tokens_of(model, two)
+    assert len(sentence.word_spans(one)) == len(sentence.word_spans(two))
+    assert sentence.mask_text(model, two, [1]).text == sentence.mask_text(model, one, [1]).text
+    np.testing.assert_array_equal(explain.sentence_vectors(model, [one]), explain.sentence_vectors(model, [two]))
+
+
+def test_the_number_of_masks_has_a_limit(model):
+    """Filling them in turn is a pass over the sentence for each."""
+    most = sentence.MAX_MASKS
+    assert len(predict.fill(model, "[MASK] " * most, top_k=1)) == most
+    for call in (predict.fill, predict.fill_in_turn, explain.logit_lens, explain.attention):
+        with pytest.raises(UserError, match=f"at most {most}"):
+            call(model, "[MASK] " * (most + 1))

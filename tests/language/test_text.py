@@ -1,9 +1,10 @@
-"""Sentences: reading, splitting, tokenising, masking and batches, against loops written from the descriptions."""
+"""Text of any script: files and sentences."""
 
-import numpy as np
+import os
+import time
+from pathlib import Path
+
 import pytest
-import tinytext
-import torch
 
 from sslviz.errors import UserError
 from sslviz.language import text
@@ -18,10 +19,69 @@ from sslviz.language import text
         ("It cost 3.50 today. she paid", ["It cost 3.50 today. she paid"]),
         ("a\n\n  b  \r\nc", ["a", "b", "c"]),
         ("  \n ", []),
+        ("Really?! Yes… No.", ["Really?!", "Yes…", "No."]),
+        ("Кошка сидит. Она спит? А. С. Пушкин, г. Москва.", ["Кошка сидит.", "Она спит?", "А. С. Пушкин, г. Москва."]),
+        ("Das kostet z. B. Geld. Äpfel sind rot.", ["Das kostet z. B. Geld.", "Äpfel sind rot."]),
+        ("¿Cómo estás? ¡Bien! Él vino.", ["¿Cómo estás?", "¡Bien!", "Él vino."]),
+        ("你好。我是学生！你呢？？好的", ["你好。", "我是学生！", "你呢？？", "好的"]),
+        ("彼は「そうか。」と言った。そして帰った。", ["彼は「そうか。」と言った。", "そして帰った。"]),
+        ("यह एक वाक्य है। दूसरा वाक्य है।", ["यह एक वाक्य है।", "दूसरा वाक्य है।"]),
+        ("هل أنت بخير؟ نعم أنا بخير. شكرا لك.", ["هل أنت بخير؟", "نعم أنا بخير.", "شكرا لك."]),
+        ("یہ ایک جملہ ہے۔ دوسرا جملہ۔", ["یہ ایک جملہ ہے۔", "دوسرا جملہ۔"]),
+        ("안녕하세요. 반갑습니다.", ["안녕하세요.", "반갑습니다."]),
+        ("Դու գնացի՞ր։ Այո։", ["Դու գնացի՞ր։", "Այո։"]),
+        ("ሰላም። ደህና።", ["ሰላም።", "ደህና።"]),
     ],
 )
 def test_sentences_end_where_a_reader_would_say(line, sentences):
     assert text.split_sentences(line) == sentences
+
+
+def test_a_paragraph_of_another_script_is_not_one_sentence():
+    """120 Russian sentences on one line."""
+    three = "Кошка сидит на столе. Собака спит под деревом. Мы идём домой после школы. "
+    assert len(text.split_sentences(three * 40)) == 120
+
+
+def test_accents_that_stand_apart_are_composed(tmp_path):
+    apart = "Cafe\u0301 au lait. Zwei Gru\u0308ße."
+    assert text.split_sentences(apart) == ["Café au lait.", "Zwei Grüße."]
+    path = tmp_path / "nfd.txt"
+    path.write_text(apart, encoding="utf-8")
+    assert text.read_sentences(path) == ["Café au lait.", "Zwei Grüße."]
+
+
+def test_long_lines_take_a_time_that_grows_with_their_length():
+    for line in ("A. " * 200_000, "." * 500_000, ". " * 200_000, "。」" * 200_000):
+        started = time.perf_counter()
+        text.split_sentences(line)
+        assert time.perf_counter() - started < 10
+
+
+def test_one_sentence_is_too_few_to_train_on():
+    with pytest.raises(UserError, match="more sentences"):
+        text.hold_out(["One sentence only."], 0.01)
+    assert text.hold_out(["a", "b"], 0.9) == (["a"], ["b"])
+    assert text.hold_out(["a", "b", "c"], 0.01) == (["a", "b"], ["c"])
+    assert [len(part) for part in text.hold_out(["a"] * 1000, 0.01)] == [990, 10]
+
+
+def test_what_is_no_file_is_not_read(tmp_path, monkeypatch):
+    """A pipe or a device would be read for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), tmp_path):
+        with pytest.raises(UserError, match="is no file"):
+            text.read_sentences(path)
+    (tmp_path / "mine.txt").write_text("One. Two.")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert text.read_sentences(Path("~/mine.txt")) == ["One.", "Two."]
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes("Grüße.".encode("latin-1"))
+    with pytest.raises(UserError, match=r"iconv -f latin1 -t utf-8 .*latin\.txt"):
+        text.read_sentences(latin)
+    latin.write_bytes(b"\xef\xbb\xbfOne. Two.")  # with a byte order mark
+    assert text.read_sentences(latin) == ["One.", "Two."]
 
 
 def test_files_that_are_no_text_are_refused(tmp_path, monkeypatch):
@@ -37,73 +97,3 @@ def test_files_that_are_no_text_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(text, "MAX_BYTES", 1)
     with pytest.raises(UserError, match="larger than"):
         text.read_sentences(path)
-
-
-def test_tokenised_sentences_lie_one_after_another():
-    tokenizer = tinytext.wordpiece()
-    found = text.tokenise(tinytext.TEXTS, tokenizer, max_length=12, chunk=3)
-    assert len(found) == len(tinytext.TEXTS)
-    for i, sentence in enumerate(tinytext.TEXTS):
-        encoded = tokenizer(sentence, truncation=True, max_length=12)
-        part = slice(found.starts[i], found.starts[i + 1])
-        assert found.ids[part].tolist() == encoded["input_ids"]
-        assert found.words[part].tolist() == [-1 if word is None else word for word in encoded.word_ids()]
-    assert found.lengths.max() == 12
-    ids, words = found.batch([4, 0], pad_id=0)
-    assert ids.shape == words.shape == (2, max(found.lengths[[4, 0]]))
-    assert ids[1, found.lengths[0] :].eq(0).all() and words[1, found.lengths[0] :].eq(-1).all()
-
-
-def batch(n=400, seed=0):
-    """Random sentences: tokens (n, 20), words of one to three tokens, ends and padding."""
-    rng = np.random.default_rng(seed)
-    ids, words = rng.integers(10, 100, (n, 20)), np.full((n, 20), -1)
-    for row in range(n):
-        place, word = 1, 0
-        while place < rng.integers(5, 18):
-            size = int(rng.integers(1, 4))
-            words[row, place : place + size] = word
-            place, word = place + size, word + 1
-    return torch.from_numpy(ids), torch.from_numpy(words)
-
-
-def test_whole_words_are_masked_at_least_one_a_sentence():
-    ids, words = batch()
-    masked, labels = text.mask_words(
-        ids, words, rate=0.15, mask_id=1, vocab_size=100, generator=torch.Generator().manual_seed(0), corrupt=False
-    )
-    expected = n_chosen = 0.0
-    for row in range(len(ids)):
-        chosen = {int(words[row, i]) for i in range(20) if labels[row, i] != text.IGNORED}
-        assert chosen and -1 not in chosen
-        for i in range(20):
-            inside = int(words[row, i]) in chosen
-            assert labels[row, i] == (ids[row, i] if inside else text.IGNORED)
-            assert masked[row, i] == (1 if inside else ids[row, i])
-        n = int(words[row].max()) + 1
-        expected += n * 0.15 + 0.85**n  # one where there would be none
-        n_chosen += len(chosen)
-    assert abs(n_chosen - expected) < 5 * np.sqrt(expected)
-
-
-def test_corruption_is_eighty_ten_ten():
-    ids, words = batch(4000)
-    generator = torch.Generator().manual_seed(1)
-    masked, labels = text.mask_words(ids, words, rate=0.3, mask_id=1, vocab_size=100_000, generator=generator)
-    chosen = labels != text.IGNORED
-    n = int(chosen.sum())
-    shares = [float((masked[chosen] == 1).sum()) / n, float((masked[chosen] == ids[chosen]).sum()) / n]
-    sigma = np.sqrt(0.16 / n)
-    assert abs(shares[0] - 0.8) < 5 * sigma and abs(shares[1] - 0.1) < 5 * sigma
-    assert torch.equal(masked[~chosen], ids[~chosen])
-
-
-def test_batches_hold_sentences_of_like_length_each_once():
-    lengths = np.random.default_rng(0).integers(3, 60, 1000)
-    rows = text.bucketed(lengths, batch_size=16, seed=0, pool=8)
-    assert rows.shape == (62, 16) and len(set(rows.ravel())) == 62 * 16
-    spread = np.mean([np.ptp(lengths[row]) for row in rows])
-    shuffled = np.random.default_rng(1).permutation(1000)[: 62 * 16].reshape(62, 16)
-    assert spread < 0.3 * np.mean([np.ptp(lengths[row]) for row in shuffled])
-    assert (rows == text.bucketed(lengths, batch_size=16, seed=0, pool=8)).all()
-    assert (rows != text.bucketed(lengths, batch_size=16, seed=1, pool=8)).any()
