@@ -1,10 +1,14 @@
 """The bundled models are what their cards say, and the checkout stays small enough to clone."""
 
+import shlex
+
 import numpy as np
 import pytest
 import torch
 
+from sslviz import cli
 from sslviz.bundled.recipes import RECIPES, finish, recipe
+from sslviz.data import images
 from sslviz.data.images import load_images
 from sslviz.errors import UserError
 from sslviz.evaluation.embedding import encode
@@ -79,10 +83,13 @@ def test_finishing_writes_all_that_the_app_reads(tmp_path, monkeypatch):
     from sslviz.bundled import recipes
 
     def few(name, split, *, bundled=False):
-        images = load_images(name, split, bundled=bundled)
-        return dataclasses.replace(images, x=images.x[:300], y=images.y[:300])
+        found = load_images(name, split, bundled=bundled)
+        return dataclasses.replace(found, x=found.x[:300], y=found.y[:300])
 
     monkeypatch.setattr(recipes, "load_images", few)
+    with pytest.raises(UserError, match="all 60,000 and 10,000 images of MNIST, here are 300 and 300"):
+        finish(next(path for path in (assets_dir() / "models").iterdir() if path.name == "vae-mnist"))
+    monkeypatch.setattr(recipes, "_check_full", lambda dataset, train, test: None)
     folder = tmp_path / "vae"
     small = dataclasses.replace(config_for("vae", "mnist").model, hidden=16, latent_dim=4)
     list(fit(config_for("vae", "mnist", model=small, steps=5, out=folder)))
@@ -91,7 +98,22 @@ def test_finishing_writes_all_that_the_app_reads(tmp_path, monkeypatch):
     recipes._baselines.cache_clear()
     assert {"recon", "kl", "negative_elbo", "linear_probe", "knn", "baselines"} <= card["results"].keys()
     assert checkpoint.load_card(folder) == card
-    assert {"h", "pca_xy", "umap_xy", "pca_trustworthiness"} <= embeddings.load_embeddings(folder).keys()
+    stored = embeddings.load_embeddings(folder)
+    assert {"h", "pca_xy", "umap_xy", "pca_trustworthiness", "umap_neighbours_kept"} <= stored.keys()
+    predictions = embeddings.load_predictions(folder)
+    y = few("mnist", "test").y.numpy()
+    for name, key in (("linear", "linear_probe"), ("knn", "knn")):
+        found = predictions[name]
+        assert (found.n_train, found.n_test, found.accuracy) == (300, 300, card["results"][key])
+        assert (found.y_pred == y).mean() == card["results"][key]  # here the bundled images are those of the card
+    list(recipes.store_maps(folder))
+    np.testing.assert_array_equal(embeddings.load_predictions(folder)["knn"].y_pred, predictions["knn"].y_pred)
+    assert str(card["maps"]["umap"]["quality"]).endswith("of 10 nearest neighbours kept")
+    words = shlex.split(card["maps"]["pca"]["command"])[2:]
+    words[words.index(folder.name)], words[-1] = str(folder), str(tmp_path / "map.npz")
+    monkeypatch.setattr(images, "load_images", few)
+    cli.main(["map", *words])
+    np.testing.assert_array_equal(np.load(tmp_path / "map.npz")["xy"], stored["pca_xy"])
     from safetensors.torch import load_file
 
     assert load_file(folder / checkpoint.WEIGHTS)["mu_head.weight"].dtype == torch.float16
