@@ -52,7 +52,9 @@ MAGNIFIED = (
     "The command gives these points again on the same processor and versions. Elsewhere h and {} differ in their last "
     "digits, which its optimisation magnifies: another layout of the same neighbourhoods."
 )
-KNN_WORDS, LINEAR_WORDS = "k-NN, {} neighbours by cosine", "multinomial logistic regression on standardised h"
+METRIC = {"vae": "euclidean"}  # of k-NN: by distance between posterior means, by cosine where cosines were trained
+KNN_WORDS = {"cosine": "k-NN, {} neighbours by cosine", "euclidean": "k-NN, {} neighbours by distance"}
+LINEAR_WORDS = "multinomial logistic regression on standardised h"
 # what the bundled language model begins from
 BASE = {
     "model": "sentence-transformers/all-MiniLM-L6-v2: 6 layers, 384 wide, without a vocabulary head",
@@ -87,8 +89,8 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
 
     Args:
         folder: of the model, as `fit` has left it, here or on another machine.
-        keep_baselines: take the baselines from the card, where an earlier call has put them; they don't depend on the
-            trained weights.
+        keep_baselines: take from the card the baselines that it has, which an earlier call has evaluated for this or
+            for another model: the untrained twin hangs on shape and seed alone, the others on dataset and seed.
 
     Returns:
         the card, with "results": a VAE's nats per image, and for all models the accuracy of a linear and of a k-NN
@@ -107,7 +109,8 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
     results: dict[str, Any] = evaluate_vae(model, test.x, seed=seed) if card["method"] == "vae" else {}
     h_train, h_test = encode(model, train.x), encode(model, test.x)
     h = encode(model, load_images(card["dataset"], "test", bundled=True).x)
-    probes = {"linear": LinearProbe(seed=seed), "knn": KNNProbe()}
+    metric = METRIC.get(card["method"], "cosine")
+    probes = {"linear": LinearProbe(seed=seed), "knn": KNNProbe(metric=metric)}
     predicted: dict[str, np.ndarray] = {}
     for name, probe in probes.items():
         probe.fit(h_train, train.y.numpy())
@@ -115,12 +118,14 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
         predicted[f"y_pred_{name}"] = probe.predict(h).astype(np.uint8)
     results["protocol"] = {
         "train_source": train.source, "n_train": len(train), "n_test": len(test), "seed": seed,
-        "linear": LINEAR_WORDS, "knn": KNN_WORDS.format(probes["knn"].n_neighbors),
+        "linear": LINEAR_WORDS, "knn": KNN_WORDS[metric].format(probes["knn"].n_neighbors),
     }  # fmt: skip
-    baselines = card["results"].get("baselines") if keep_baselines else None
-    if baselines is None:
+    baselines = dict(card["results"].get("baselines", {})) if keep_baselines else {}
+    if "random" not in baselines:
         twin = {"random": checkpoint.load(f"{checkpoint.RANDOM}{folder}", seed=seed)}
-        baselines = evaluate(twin, train, test, seed=seed) | _baselines(card["dataset"], seed)
+        baselines = evaluate(twin, train, test, seed=seed) | baselines
+    if len(baselines) < 2:
+        baselines |= _baselines(card["dataset"], seed)
     results |= {"baselines": baselines, "n_test": len(test)}
 
     command = f"sslviz models build {card['name']}" if card["name"] in RECIPES else card["command"]
