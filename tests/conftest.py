@@ -46,3 +46,12 @@ def own_digits(tmp_path_factory):
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """An empty data folder."""
+    path = tmp_path / "data"
+    path.mkdir()
+    monkeypatch.setenv("SSLVIZ_DATA", str(path))
+    return path
