@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from sslviz.errors import UserError
+from sslviz.paths import hide_folders
 from sslviz.ui import address
 
 log = logging.getLogger("sslviz.app")
@@ -177,5 +178,5 @@ def plain_errors() -> Iterator[None]:
 
 
 def escape(text: str) -> str:
-    """Make text that comes from outside harmless in Markdown."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", text)
+    """Make text that comes from outside harmless in Markdown, and name this server's folders by what they hold."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", hide_folders(text))
