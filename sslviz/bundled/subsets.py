@@ -23,7 +23,7 @@ def bundle(source_dir: Path, out_dir: Path, *, progress: Callable[[str], None] |
     The same full copies give the same arrays, and with the same version of zlib the same bytes.
 
     Args:
-        source_dir: folder of full copies `<name>.npz`, as `sslviz.data.images.fetch` keeps them.
+        source_dir: folder of full copies `<name>.npz`, as `sslviz.data.download.fetch` keeps them.
         out_dir: folder to write to.
         progress: called with the name of each set before it is drawn.
 

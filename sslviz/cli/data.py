@@ -43,7 +43,7 @@ def data_fetch(name: Positional[str]) -> None:
     """
     from rich.progress import Progress
 
-    from sslviz.data.images import fetch
+    from sslviz.data.download import fetch
 
     with Progress() as bar:
         task = bar.add_task(f"fetching {name}", total=None)

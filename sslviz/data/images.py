@@ -1,6 +1,6 @@
-"""Image data sets: names, splits, uint8 tensors, and where they come from.
+"""Image datasets: names, splits, uint8 tensors, and where they come from.
 
-A data set is known by its name ("mnist", "fashion_mnist", "cifar10") or, where the images are a person's own, by the
+A dataset is known by its name ("mnist", "fashion_mnist", "cifar10") or, where the images are a person's own, by the
 path of an `.npz` file (see `sslviz.data.npz`) or of a folder with one subfolder a class (see
 `sslviz.data.imagefolder`). A name is looked up as `<name>.npz` in the data folder, where full copies live, then among
 the bundled sets. Nothing is left out without `source` saying so.
@@ -9,32 +9,31 @@ torch is imported when images are loaded, not before: the app's first page only 
 """
 
 import difflib
-import math
 import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sslviz.data import download, imagefolder, npz
+from sslviz.data import copies, imagefolder, npz
 from sslviz.data.catalog import ALIASES, DATASETS
 from sslviz.data.sampling import largest_class_share
 from sslviz.errors import UserError
-from sslviz.files import writing
-from sslviz.paths import assets_dir, data_dir
+from sslviz.files import shown
+from sslviz.paths import assets_dir, data_dir, expand
 
 if TYPE_CHECKING:
     import torch
 
 
+Kind = Literal["full", "bundled", "own"]
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """One split of a data set.
+    """One split of a dataset.
 
     Attributes:
         x: images (N, C, H, W), torch.uint8. Colour images lie in memory as their file has them, channels last, so
@@ -77,17 +76,19 @@ class Description:
     """What `load_images` would load, found without torch and without decompressing an image.
 
     `kind` is "full" (a copy in the data folder), "bundled" or "own"; `shape` is (C, H, W); `class_names` is () where
-    the images have no labels; `source` covers both splits.
+    the images have no labels; `largest_class_share` is that of the test labels, None without; `source` covers both
+    splits.
     """
 
     name: str
     title: str
-    kind: Literal["full", "bundled", "own"]
+    kind: Kind
     source: str
     n_train: int
     n_test: int
     shape: tuple[int, int, int]
     class_names: tuple[str, ...]
+    largest_class_share: float | None
     path: Path
 
 
@@ -104,7 +105,7 @@ def to_float(x: "torch.Tensor | np.ndarray") -> "torch.Tensor":
 
 
 def load_images(name: str | os.PathLike, split: str, *, bundled: bool = False) -> ImageSet:
-    """Load one split of a data set.
+    """Load one split of a dataset.
 
     Args:
         name: a key of `DATASETS`, or the path of own images. A known name is never taken for a path: write "./mnist".
@@ -112,30 +113,32 @@ def load_images(name: str | os.PathLike, split: str, *, bundled: bool = False) -
         bundled: pass over a full copy, for what was computed from the bundled images (embeddings, maps).
 
     Raises:
-        UserError: unknown name or split; images missing, damaged or out of bounds.
+        UserError: unknown name or split; images missing, damaged, out of bounds, or more than the free memory takes.
     """
-    if split not in npz.SPLITS:
-        raise UserError(f"There is no split {split!r}: use train or test.")
-    name, kind, path = _find(name, bundled=bundled)
-    if kind == "own" and path.is_dir():
-        layout = imagefolder.read_listing(path)
-        x, y = imagefolder.read_images(layout, split)
-    else:
-        layout = _read_layout(name, kind, path)
-        keys = (f"x_{split}", f"y_{split}")[: 2 if layout.class_names else 1]
-        x, *labels = npz.read_arrays(path, *keys, remedy=_remedy(name, kind))
-        y = labels[0].reshape(-1) if labels else np.full(len(x), -1)
+    found = _locate(name, bundled=bundled)
+    x, y = found.read(split)
+    source = found.source((split,)) + found.say_copies(split, x)
     import torch
 
-    x = torch.from_numpy(x)
+    images = torch.from_numpy(x)
     return ImageSet(
-        x=x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2),  # (N, C, H, W), no copy
-        y=torch.from_numpy(y.astype(np.int64, copy=False)),
-        class_names=layout.class_names,
-        name=name,
+        x=images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2),  # (N, C, H, W), no copy
+        y=torch.from_numpy(y),
+        class_names=found.layout.class_names,
+        name=found.name,
         split=split,
-        source=_source(name, kind, path, layout, (split,)),
+        source=source,
     )
+
+
+def preview(name: str | os.PathLike, split: str, n: int, *, bundled: bool = False) -> np.ndarray:
+    """The first n images of a split, (n, C, H, W) uint8, read without the others and without torch.
+
+    Raises:
+        UserError: as `load_images`.
+    """
+    x = _locate(name, bundled=bundled).read(split, n)[0]
+    return x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
 
 
 def describe(name: str | os.PathLike, *, bundled: bool = False) -> Description:
@@ -144,24 +147,146 @@ def describe(name: str | os.PathLike, *, bundled: bool = False) -> Description:
     Raises:
         UserError: as `load_images`, but for damage that only decompressing would show.
     """
-    name, kind, path = _find(name, bundled=bundled)
-    is_folder = kind == "own" and path.is_dir()
-    layout = imagefolder.read_listing(path) if is_folder else _read_layout(name, kind, path)
+    found = _locate(name, bundled=bundled)
+    layout = found.layout
     return Description(
-        name=name,
-        title=DATASETS[name].title if name in DATASETS else path.resolve().stem,
-        kind=kind,
-        source=_source(name, kind, path, layout, npz.SPLITS),
+        name=found.name,
+        title=DATASETS[found.name].title if found.name in DATASETS else shown(found.path.resolve().stem),
+        kind=found.kind,
+        source=found.source(npz.SPLITS),
         n_train=layout.counts["train"],
         n_test=layout.counts["test"],
         shape=layout.shape,
         class_names=layout.class_names,
-        path=path,
+        largest_class_share=layout.largest_class_share,
+        path=found.path,
     )
 
 
-def _find(name: str | os.PathLike, *, bundled: bool) -> tuple[str, Literal["full", "bundled", "own"], Path]:
-    """Look a name up: full copy, bundled set, or a path."""
+def write_without_copies(name: str | os.PathLike, out: Path) -> tuple[int, int]:
+    """Write own images as an `.npz` whose test split lacks the images that are also among the training images.
+
+    Args:
+        name: path of own images, a file or a folder.
+        out: the file to write.
+
+    Returns:
+        how many test images were left out, and how many stay.
+
+    Raises:
+        UserError: no own images, all test images are copies, or `out` can't be written to.
+    """
+    found = _locate(name, bundled=False)
+    if found.kind != "own":
+        raise UserError(f"{DATASETS[found.name].title} is kept as it was published: name own images.")
+    sets = {split: found.read(split) for split in npz.SPLITS}
+    digests = {split: copies.digests([x]) for split, (x, _) in sets.items()}
+    left_out = copies.find_copies(digests["train"], digests["test"])
+    x, y = sets["test"]
+    if len(left_out) == len(x):
+        raise UserError(f"All {len(x):,} test images of {found.file} are copies of training images: bring other ones.")
+    sets["test"] = np.delete(x, left_out, axis=0), np.delete(y, left_out)
+    arrays: dict[str, np.ndarray] = {}
+    for split, (x, y) in sets.items():
+        arrays |= {f"x_{split}": x} | ({f"y_{split}": y} if found.layout.class_names else {})
+    if found.layout.class_names:
+        arrays["class_names"] = np.array(found.layout.class_names)
+    npz.write(out, arrays, compress=True)
+    return len(left_out), len(sets["test"][0])
+
+
+@dataclass(frozen=True)
+class _Located:
+    """A dataset that was looked up: where it is, whose it is, and its checked layout."""
+
+    name: str
+    kind: Kind
+    path: Path
+    layout: npz.Layout | imagefolder.Listing
+
+    @property
+    def file(self) -> str:
+        """What people call it: the name of its file or folder."""
+        return shown(self.path.resolve().name if self.path.is_dir() else self.path.name)
+
+    @property
+    def _signature(self) -> str:
+        if isinstance(self.layout, imagefolder.Listing):
+            return self.layout.signature
+        about = os.stat(self.path)
+        return f"{self.path} {about.st_size} {about.st_mtime_ns}"
+
+    def read(self, split: str, n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """x (N, H, W) or (N, H, W, C) uint8 and y (N,) int64, -1 without labels; of the first n images, or of all."""
+        if split not in npz.SPLITS:
+            raise UserError(f"There is no split {split!r}: use train or test.")
+        if isinstance(self.layout, imagefolder.Listing):
+            return imagefolder.read_images(self.layout, split, n)
+        keys, remedy = (
+            (f"x_{split}", f"y_{split}")[: 2 if self.layout.class_names else 1],
+            _remedy(self.name, self.kind),
+        )
+        if n is None:
+            x, *labels = npz.read_arrays(self.path, *keys, remedy=remedy)
+        else:
+            x, *labels = (npz.read_rows(self.path, key, n, remedy=remedy) for key in keys)
+        y = labels[0].reshape(-1).astype(np.int64, copy=False) if labels else np.full(len(x), -1)
+        return x, y
+
+    def source(self, splits: Sequence[str]) -> str:
+        """Say where images come from, and how many of the official ones they are."""
+        counts = {split: self.layout.counts[split] for split in splits}
+        listed = " and ".join(f"{n:,} {split}" for split, n in counts.items()) + " images"
+        if isinstance(self.layout, imagefolder.Listing):
+            return f"own folder {self.file}: {listed}; {self.layout.rule}"
+        if self.kind == "own":
+            return f"own file {self.file}: {listed}"
+        info = DATASETS[self.name]
+        official = {"train": info.n_train, "test": info.n_test}
+        if counts == {split: official[split] for split in splits}:
+            return ("full copy in the data folder: all " if self.kind == "full" else "bundled, whole: all ") + listed
+        what = "partial copy in the data folder: " if self.kind == "full" else "bundled subset: "
+        return what + " and ".join(f"{n:,} of {official[s]:,} {s}" for s, n in counts.items()) + " images"
+
+    def say_copies(self, split: str, x: np.ndarray) -> str:
+        """Of own images: how many test images are copies of training images, "" where none is; x is of `split`."""
+        if self.kind != "own":
+            return ""
+        n = len(copies.find_copies(*(self._digests(part, x if part == split else None) for part in npz.SPLITS)))
+        if not n:
+            return ""
+        are = "is a copy of a training image" if n == 1 else "are copies of training images"
+        return f"; {n:,} of its {self.layout.counts['test']:,} test images {are}: `sslviz data clean` leaves copies out"
+
+    def _digests(self, split: str, x: np.ndarray | None) -> list[bytes]:
+        """Hashes of a split's pixels; those of the splits read last are kept, and a file is read block by block."""
+        key = (self._signature, split)
+        if key not in _seen_digests:
+            if x is not None:
+                blocks: Iterable[np.ndarray] = [x]
+            elif isinstance(self.layout, imagefolder.Listing):
+                blocks = [imagefolder.read_images(self.layout, split)[0]]
+            else:
+                blocks = npz.iter_blocks(self.path, f"x_{split}")
+            found = copies.digests(blocks)
+            while len(_seen_digests) > 3:
+                _seen_digests.pop(next(iter(_seen_digests)), None)
+            _seen_digests[key] = found
+        return _seen_digests[key]
+
+
+_seen_digests: dict[tuple[str, str], list[bytes]] = {}
+
+
+def _locate(name: str | os.PathLike, *, bundled: bool) -> _Located:
+    """Look a name up (full copy, bundled set, or a path) and check what is there without reading an image."""
+    name, kind, path = _find(name, bundled=bundled)
+    if kind == "own" and path.is_dir():
+        return _Located(name, kind, path, imagefolder.read_listing(path))
+    return _Located(name, kind, path, _read_layout(name, kind, path))
+
+
+def _find(name: str | os.PathLike, *, bundled: bool) -> tuple[str, Kind, Path]:
     name = os.fspath(name)
     name = ALIASES.get(name, name)
     if name in DATASETS:
@@ -170,127 +295,35 @@ def _find(name: str | os.PathLike, *, bundled: bool) -> tuple[str, Literal["full
             return name, "full", full
         if os.path.exists(small):
             return name, "bundled", small
-        raise UserError(f"{DATASETS[name].title} is neither in {full} nor in {small}: run `sslviz data fetch {name}`.")
-    path = Path(os.path.expanduser(name))
+        raise UserError(
+            f"{DATASETS[name].title} is neither in the data folder nor bundled: run `sslviz data fetch {name}`."
+        )
+    path = expand(name)
     if name and os.path.exists(path):  # unlike Path.exists, raises nothing
         return name, "own", path
     if path.suffix or len(path.parts) > 1:
-        raise UserError(f"There is no file or folder {path}: check the path.")
+        raise UserError(f"There is no file or folder {shown(path)}: check the path.")
     close = difflib.get_close_matches(name.lower().replace("-", "_"), DATASETS, n=1)
     hint = f"did you mean {close[0]}?" if close else f"use {', '.join(DATASETS)} or the path of your own images."
-    raise UserError(f"There is no data set {name!r}: {hint}")
+    raise UserError(f"There is no dataset “{shown(name)}”: {hint}")
 
 
-def _read_layout(name: str, kind: str, path: Path) -> npz.Layout:
+def _read_layout(name: str, kind: Kind, path: Path) -> npz.Layout:
     """Check a file; one that goes by a known name must hold what the name says."""
     layout = npz.read_layout(path, remedy=_remedy(name, kind))
     if kind == "own":
         return layout
     info = DATASETS[name]
     if layout.shape != info.shape or not 0 < len(layout.class_names) <= len(info.class_names):
-        raise UserError(f"{path} does not hold {info.title}: {_remedy(name, kind)}")
-    return npz.Layout(layout.counts, layout.shape, info.class_names)
+        where = " in the data folder" if kind == "full" else ""
+        raise UserError(f"{path.name}{where} does not hold {info.title}: {_remedy(name, kind)}")
+    return replace(layout, class_names=info.class_names)
 
 
-def _remedy(name: str, kind: str) -> str:
+def _remedy(name: str, kind: Kind) -> str:
     """What to do about a damaged file, by whose it is."""
     return {
         "full": f"delete it and run `sslviz data fetch {name}`.",
         "bundled": "install sslviz again.",
         "own": npz.SAVE_AGAIN,
     }[kind]
-
-
-def _source(name: str, kind: str, path: Path, layout: npz.Layout | imagefolder.Listing, splits: Sequence[str]) -> str:
-    """Say where images come from, and how many of the official ones they are."""
-    counts = {split: layout.counts[split] for split in splits}
-    if kind == "own":
-        images = " and ".join(f"{n:,} {split}" for split, n in counts.items()) + " images"
-        if isinstance(layout, imagefolder.Listing):
-            return f"own folder {path.resolve().name}: {images}; {layout.rule}"
-        return f"own file {path.name}: {images}"
-    official = {"train": DATASETS[name].n_train, "test": DATASETS[name].n_test}
-    if counts == {split: official[split] for split in splits}:
-        what = "full copy in the data folder: all " if kind == "full" else "bundled, whole: all "
-        return what + " and ".join(f"{n:,} {split}" for split, n in counts.items()) + " images"
-    what = "partial copy in the data folder: " if kind == "full" else "bundled subset: "
-    return what + " and ".join(f"{n:,} of {official[split]:,} {split}" for split, n in counts.items()) + " images"
-
-
-# The download
-
-
-def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Download a full copy and keep it as `<name>.npz` in the data folder.
-
-    The files, their mirrors and checksums are those of `torchvision.datasets`, which also unpacks them. Whatever goes
-    wrong, nothing but a whole copy is left in the data folder; and nothing that is there already is overwritten.
-
-    Args:
-        name: a key of `DATASETS`.
-        progress: called from this thread as the download goes, with the bytes so far and the bytes in all.
-
-    Returns:
-        The path of the copy; if there is a full one already, nothing is downloaded.
-
-    Raises:
-        UserError: unknown name, no network, no space, a folder that can't be written to, or another file in the way.
-    """
-    name = ALIASES.get(name, name)
-    if name not in DATASETS:
-        raise UserError(f"There is no data set {name!r} to fetch: use {', '.join(DATASETS)}.")
-    info, target = DATASETS[name], data_dir()
-    path = target / f"{name}.npz"
-    if os.path.exists(path):
-        counts = _read_layout(name, "full", path).counts
-        if counts != {"train": info.n_train, "test": info.n_test}:
-            raise UserError(f"{path} is a partial copy of {info.title}: move it away, then fetch again.")
-        return path
-    remedy = "set SSLVIZ_DATA to another folder."
-    with writing(target, remedy=remedy):
-        for left in target.glob(".fetch-*"):  # by a process that was killed
-            if time.time() - left.stat().st_mtime > 24 * 3600:
-                shutil.rmtree(left, ignore_errors=True)
-        need = info.download_bytes + 2 * (info.n_train + info.n_test) * math.prod(info.shape)  # archive, unpacked, kept
-        free = shutil.disk_usage(target).free
-        if free < need:
-            raise UserError(
-                f"{info.title} needs {need / 2**20:,.0f} MiB while it is fetched and {target} has {free / 2**20:,.0f}: "
-                f"free some space, or {remedy}"
-            )
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target, ignore_cleanup_errors=True) as temporary:
-            arrays = _download(name, Path(temporary), progress or (lambda done, total: None))
-            whole = Path(temporary) / path.name
-            npz.write(whole, arrays, remedy=remedy)  # not compressed: loads several times as fast
-            whole.replace(path)
-    return path
-
-
-def _download(name: str, temporary: Path, progress: Callable[[int, int], None]) -> dict[str, np.ndarray]:
-    """Download one data set's archives to where torchvision looks for them, and have it read them."""
-    import torchvision
-
-    info = DATASETS[name]
-    source = getattr(torchvision.datasets, info.torchvision)
-    if hasattr(source, "resources"):
-        raw = temporary / info.torchvision / "raw"
-        files = [(raw / file, [mirror + file for mirror in source.mirrors], md5) for file, md5 in source.resources]
-    else:
-        files = [(temporary / source.filename, [source.url], source.tgz_md5)]
-    done = 0
-    for path, urls, md5 in files:
-        try:
-            done += download.fetch_file(path, urls, md5, lambda n, done=done: progress(done + n, info.download_bytes))
-        except download.DownloadError as error:
-            raise UserError(
-                f"{info.title} could not be downloaded ({error}): check the network and try again, "
-                f"or put a {name}.npz in {data_dir()}."
-            ) from None
-    arrays = {}
-    for split in npz.SPLITS:
-        dataset = source(temporary, train=split == "train", download=True)
-        arrays |= {
-            f"x_{split}": np.asarray(dataset.data, np.uint8),
-            f"y_{split}": np.asarray(dataset.targets, np.uint8),
-        }
-    return arrays

@@ -16,7 +16,8 @@ from ownimages import arrays
 
 from sslviz.data import download
 from sslviz.data.catalog import DATASETS
-from sslviz.data.images import describe, fetch, load_images
+from sslviz.data.download import fetch
+from sslviz.data.images import describe, load_images
 from sslviz.errors import UserError
 from sslviz.paths import assets_dir
 

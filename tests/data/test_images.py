@@ -151,4 +151,4 @@ def test_damaged_full_copy_names_the_way_out(data, fault):
     )
     if fault == "other":
         save(path, **arrays(side=32, channels=(3,)))
-    refuse("mnist", str(path), "delete it and run `sslviz data fetch mnist`")
+    refuse("mnist", "mnist.npz in the data folder", "delete it and run `sslviz data fetch mnist`")

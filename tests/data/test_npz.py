@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -58,16 +59,22 @@ def test_own_npz_in_fortran_order(tmp_path):
         ({"y_train": np.array([None] * 20, object)}, ("pickled objects",)),
         ({"y_train": np.zeros(20)}, ("y_train", "float64", "save 20 integers")),
         ({"y_train": np.zeros(19, int)}, ("y_train", "(19,)", "save 20 integers")),
-        ({"y_train": np.full(20, -1)}, ("run from -1 to 9", "from 0 to 999")),
-        ({"y_train": np.full(20, 2**63, np.uint64)}, ("run from 0 to 9223372036854775808",)),
+        ({"y_train": np.full(20, -1)}, ("begin at -1", "numpy.unique", "leave out both")),
+        (
+            {"y_train": np.full(20, 2**63, np.uint64)},
+            ("run from 0 to 9223372036854775808", "1,000 classes are the most", "numpy.unique"),
+        ),
         ({"y_test": None}, ("labels for the train images only",)),
-        ({"class_names": np.array(["a", "b"])}, ("run from 0 to 9", "from 0 to 1")),
+        ({"class_names": np.array(["a", "b"])}, ("run from 0 to 9", "names only 2", "from 0 to 1")),
         ({"class_names": np.arange(10)}, ("class_names", "strings")),
+        ({"class_names": np.array(["disc", *"abcdefgh", " disc"])}, ("“disc” 2 times", "a name of its own")),
+        ({"class_names": np.array(["", *"abcdefghi"])}, ("an empty name",)),
+        ({"class_names": np.array(["x" * 101, *"abcdefghi"])}, ("101 characters a name", "keep to 100")),
     ],
 )
 def test_own_npz_refused(tmp_path, changes, words):
     path = save(tmp_path / "a.npz", **changes)
-    refuse(path, str(path), *words)
+    assert str(tmp_path) not in refuse(path, path.name, *words)  # the person's file, not the server's folder
     with pytest.raises(UserError):
         describe(path)
 
@@ -146,3 +153,74 @@ def test_write_refuses_objects(tmp_path):
     with pytest.raises(ValueError, match="allow_pickle"):
         npz.write(tmp_path / "a.npz", {"x": np.array([{}], object)})
     assert not list(tmp_path.iterdir())
+
+
+# Bounds
+
+
+def test_names_of_a_class_are_bounded_before_they_are_unpacked(tmp_path, monkeypatch):
+    """A few kB of file, 40 MB of names: refused by its header."""
+    path = save(tmp_path / "names.npz", x_train=np.zeros((20, 28, 28), np.uint8))
+    text = "{'descr': '<U10000', 'fortran_order': False, 'shape': (1000,), }"
+    header = text.encode().ljust(118 - 10 + 10) + b"\n"
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("class_names.npy", "w") as file:
+        file.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        for _ in range(40):
+            file.write(bytes(10**6))
+    read = []
+    real = np.lib.format.read_array
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *a, **k: read.append(real(*a, **k)) or read[-1])
+    tracemalloc.start()
+    refuse(path, "room for 10,000 characters a name", "keep to 100")
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20 and [array.dtype.kind for array in read] == ["i", "i"]
+    tracemalloc.stop()
+
+
+def test_first_rows_are_read_without_the_others(tmp_path):
+    path = claim(tmp_path / "a.npz", (1024, 256, 256), 64 << 20)
+    tracemalloc.start()
+    rows = npz.read_rows(path, "x_train", 48)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+    assert rows.shape == (48, 256, 256) and rows.dtype == np.uint8 and not rows.any()
+    made = arrays(7, 3, side=8, channels=(3,))
+    save(tmp_path / "b.npz", **made)
+    assert np.array_equal(npz.read_rows(tmp_path / "b.npz", "x_train", 5), made["x_train"][:5])
+    assert np.array_equal(npz.read_rows(tmp_path / "b.npz", "x_test", 50), made["x_test"])
+    blocks = list(npz.iter_blocks(tmp_path / "b.npz", "x_train", n_bytes=600))  # 192 bytes an image
+    assert [len(block) for block in blocks] == [3, 3, 1] and np.array_equal(np.concatenate(blocks), made["x_train"])
+    save(tmp_path / "c.npz", x_train=np.asfortranarray(arrays()["x_train"]))
+    with pytest.raises(UserError, match=r"ascontiguousarray\(x_train\)"):
+        npz.read_rows(tmp_path / "c.npz", "x_train", 5)
+
+
+def test_a_split_larger_than_half_of_what_is_free_is_refused(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.npz", **arrays(1024, 4, side=256))
+    monkeypatch.setattr(npz, "free_memory", lambda: 100 << 20)
+    refuse(path, "x_train", "of a.npz would take 64 MiB", "of the 100 that are free")
+    monkeypatch.setattr(npz, "free_memory", lambda: 200 << 20)
+    assert len(load_images(path, "train")) == 1024
+
+
+@pytest.mark.parametrize("fault", ["members", "zip64", "lzma"])
+def test_a_table_of_contents_is_measured_before_it_is_parsed(tmp_path, monkeypatch, fault):
+    path = save(tmp_path / "a.npz")
+    if fault == "members":
+        with zipfile.ZipFile(path, "a") as archive:
+            for i in range(1_001):
+                archive.writestr(str(i), b"")
+    elif fault == "zip64":
+        content = path.read_bytes()
+        at = content.rindex(b"PK\5\6")
+        path.write_bytes(content[:at] + b"PK\6\7" + bytes(16) + content[at:])
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+            archive.writestr("x_train.npy", npz._npy_bytes(arrays()["x_train"]))
+    words = {"lzma": "in a way that NumPy does not use"}.get(fault, "table of contents is unusual")
+    refuse(path, "cannot be read", words, "save it again with numpy.savez_compressed")
+
+
+def test_a_pipe_is_no_file_of_images(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    refuse(tmp_path / "pipe.npz", "is a pipe, not a file")
+    refuse("/dev/zero", "is a device, not a file")
