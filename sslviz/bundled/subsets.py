@@ -1,4 +1,4 @@
-"""The bundled data sets: how they are drawn from full copies, and the cards that say so."""
+"""The bundled datasets: how they are drawn from full copies, and the cards that say so."""
 
 import hashlib
 import json

@@ -65,7 +65,7 @@ def test_every_setting_reaches_the_run(method, monkeypatch):
         ({"minutes": 0.0}, "minutes"),
         ({"minutes": 99.0, "most_minutes": 60.0}, "up to 60"),
         ({"minutes": float("nan")}, "minutes"),
-        ({"dataset": "nowhere"}, "no data set"),
+        ({"dataset": "nowhere"}, "no dataset"),
         ({"name": "../escape"}, "model's name"),
         ({"name": "random-x"}, "model's name"),
         ({"settings": {"--out": 1}}, "no setting"),
