@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "models finish": models.models_finish,
     "data list": data.data_list,
     "data fetch": data.data_fetch,
+    "data clean": data.data_clean,
     "data bundle": data.data_bundle,
 }
 

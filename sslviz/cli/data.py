@@ -51,6 +51,22 @@ def data_fetch(name: Positional[str]) -> None:
     print(path)
 
 
+def data_clean(dataset: Positional[Path], *, out: Path, json: bool = False) -> None:
+    """Write own images without the test images that are copies of training images.
+
+    Args:
+        dataset: an .npz file or a folder of pictures.
+        out: the .npz file to write.
+        json: print one JSON object.
+    """
+    from sslviz.data.images import write_without_copies
+    from sslviz.paths import expand
+
+    left_out, kept = write_without_copies(dataset, expand(out))
+    result = {"dataset": str(dataset), "out": str(out), "left_out": left_out, "n_test": kept}
+    answer(result, json, lambda: print(f"{out}: {left_out:,} copies left out, {kept:,} test images stay"))
+
+
 def data_bundle(source: Path | None = None, *, out: Path | None = None) -> None:
     """Draw the bundled sets from full copies and write them with their cards.
 

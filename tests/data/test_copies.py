@@ -95,3 +95,13 @@ def test_the_share_of_the_largest_class_is_known_without_the_images(tmp_path):
         for i in range(n):
             picture(tmp_path / "own" / name / f"{i}.png", size=(28, 28), mode="L", seed=1000 * len(name) + i)
     assert describe(tmp_path / "own").largest_class_share == 0.95
+
+
+def test_the_command_leaves_copies_out(copied, tmp_path, capsys):
+    from sslviz.cli import main
+
+    assert main(["data", "clean", str(copied), "--out", str(tmp_path / "clean.npz")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'clean.npz'}: 5 copies left out, 5 test images stay\n"
+    assert "copies" not in load_images(tmp_path / "clean.npz", "test").source
+    assert main(["data", "clean", str(copied), "--out", "/dev/null"]) == 1
+    assert "/dev/null is a device, not a file: choose another name." in capsys.readouterr().err
