@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 
-def component(module: str, name: str) -> Any:
+def component(module: str, name: str) -> Callable[..., Any]:
     """Declare a component from `name.html`, `name.css` and `name.js` beside a module; absent ones are left out.
 
     Args:
@@ -16,8 +17,16 @@ def component(module: str, name: str) -> Any:
         name: stem of the files; the component is called `sslviz_name`.
 
     Returns:
-        a function that mounts it, as `st.components.v2.component` does.
+        a function that mounts it, as the one of `st.components.v2.component` does. Its `data` is a dictionary of JSON
+        values. Lists in it are sent as tuples, which are the same in JSON: a list makes Streamlit import pandas and
+        pyarrow (0.25 s and 80 MB) to see whether it is a table.
     """
     files = {kind: Path(module).with_name(f"{name}.{kind}") for kind in ("html", "css", "js")}
     parts = {kind: file.read_text(encoding="utf-8") for kind, file in files.items() if file.is_file()}
-    return st.components.v2.component(f"sslviz_{name}", **parts)
+    declared = st.components.v2.component(f"sslviz_{name}", **parts)
+
+    def mount(*, data: dict[str, Any], **options: Any) -> Any:
+        sent = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+        return declared(data=sent, **options)
+
+    return mount

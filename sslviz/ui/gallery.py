@@ -9,57 +9,11 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots
+from sslviz.ui.component import component
 from sslviz.ui.selection import Scene
 from sslviz.ui.stored import Images, some_of_each, test_images
 
-_GALLERY = st.components.v2.component(
-    "sslviz_gallery",
-    html="""<div class="gallery" role="group"></div>
-""",
-    css="""
-.gallery { display: flex; flex-wrap: wrap; gap: 6px; align-content: flex-start; padding: 4px; box-sizing: border-box; }
-button { border: 3px solid transparent; padding: 0; background: none; cursor: pointer; line-height: 0;
-  border-radius: 3px; font: inherit; color: var(--st-text-color); }
-button .picture { display: block; image-rendering: pixelated; background-repeat: no-repeat; }
-button .words { display: block; font: 0.8rem/1.3 var(--st-font); text-align: center; padding: 1px 0; }
-button:hover, button:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 1px; }
-button[aria-pressed="true"] { outline: 3px solid var(--st-text-color); outline-offset: 1px; }
-""",
-    js="""
-export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".gallery")
-  root.setAttribute("aria-label", data.label)
-  root.style.minHeight = data.room + "px"
-  root.replaceChildren(...data.items.map((item, i) => {
-    const button = document.createElement("button")
-    button.type = "button"
-    button.title = item.hint
-    button.setAttribute("aria-label", item.hint)
-    button.setAttribute("aria-pressed", String(item.id === data.chosen))
-    button.style.borderColor = item.colour || "transparent"
-    button.disabled = !data.clickable
-    button.style.cursor = data.clickable ? "pointer" : "default"
-    const picture = document.createElement("span")
-    picture.className = "picture"
-    const w = data.width * data.scale, h = data.height * data.scale
-    picture.style.width = w + "px"
-    picture.style.height = h + "px"
-    picture.style.backgroundImage = `url(${data.sprite})`
-    picture.style.backgroundSize = `${w * data.columns}px auto`
-    picture.style.backgroundPosition = `-${(i % data.columns) * w}px -${Math.floor(i / data.columns) * h}px`
-    button.append(picture)
-    if (item.words) {
-      const words = document.createElement("span")
-      words.className = "words"
-      words.textContent = item.words
-      button.append(words)
-    }
-    button.onclick = () => setTriggerValue("clicked", item.id)
-    return button
-  }))
-}
-""",
-)
+_GALLERY = component(__file__, "gallery")
 
 
 def gallery(

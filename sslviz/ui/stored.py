@@ -49,6 +49,17 @@ class Stored:
     quality: dict[str, Quality]
 
 
+class _Qualities(dict):
+    """Quality by map, measured when it is first asked for, since it takes a second and few pages show it."""
+
+    def __init__(self, found: dict[str, np.ndarray]) -> None:
+        super().__init__()
+        self._found = found
+
+    def __missing__(self, key: str) -> Quality:
+        return self.setdefault(key, stored_quality(self._found, key))
+
+
 def stored(scene: Scene) -> Stored:
     """Load a model's stored representations and maps.
 
@@ -68,7 +79,7 @@ def _stored(folder: str, stamp: int, count: int) -> Stored:
     xy = {key: xy[key] for key in MAPS if key in xy}
     if len(found["h"]) != count:
         raise UserError(f"{folder} describes {len(found['h']):,} images, but {count:,} are bundled: train it again.")
-    return Stored(h=found["h"], xy=xy, quality={key: stored_quality(found, key) for key in xy})
+    return Stored(h=found["h"], xy=xy, quality=_Qualities(found))
 
 
 def load_model(scene: Scene) -> Any:
