@@ -13,7 +13,7 @@ else:
     run = console.watch(identity)
     keep.afterwards(identity, run)
 
-method = (run.order if run else order).method if run or order else "simclr"
+method = (run.request if run else order).method if run or order else "simclr"
 VAE = {
     "latex": r"\mathcal{L} = \underbrace{-\mathbb{E}_{q(z|x)}[\log p(x\,|\,z)]}_{\mathrm{recon}}"
     r" + \beta\,\underbrace{\mathrm{KL}\big(q(z\,|\,x)\,\|\,\mathcal{N}(0, I)\big)}_{\mathrm{kl}}",

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "sslviz"
 # each layer may import itself and the layers before it; plots imports nothing of ours but data's facts
 LAYERS = (
     {"errors", "memory", "paths", "files"},
-    {"jobs.protocol", "methods.registry"},  # facts and words that every layer above may read
+    {"jobs.protocol", "jobs.child", "methods.registry"},  # facts and words that every layer above may read
     {"data"},
     {"methods"},
     {"evaluation"},

@@ -55,7 +55,8 @@ class Control:
                 yield _moment(Paused if told else Resumed, event)
                 continue
             with self._changed:
-                self._changed.wait_for(lambda told=told: not told or not self._paused or self._steps or self.stopped)
+                while told and self._paused and not self._steps and not self.stopped:
+                    self._changed.wait()
                 if told and not self._paused and not self.stopped:
                     continue
                 asked = STEP.word if self._steps else None

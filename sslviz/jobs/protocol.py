@@ -213,7 +213,7 @@ def parse_event(line: str) -> Event:
         values = {key: _measured(value) if key in ("losses", "monitor", "gradients") else value
                   for key, value in content.items() if key in known}  # fmt: skip
         if "code" in values:
-            values["code"] = ErrorCode(values["code"])
+            values["code"] = ErrorCode(str(values["code"]))
         event = kind(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProtocolError(f"no event: {line[:200]!r}") from error

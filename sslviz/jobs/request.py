@@ -86,7 +86,7 @@ class EncoderChoice:
 
 _CONV = ("--model.architecture", "conv", "--model.hidden", "24", "--model.latent-dim", "64")
 _NARROW = ("--model.encoder.widths", "32", "64", "128")
-_RESNET = (
+_RESNET: tuple[str, ...] = (
     "--model.encoder.widths",
     "64",
     "64",
@@ -123,7 +123,7 @@ def settings_of(method: str) -> list[Setting]:
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingRequest:
     """A run that was asked for: `sslviz train METHOD DATASET OPTIONS`, within `minutes`, as the model `name`."""
 
     method: str
@@ -132,12 +132,13 @@ class Order:
     minutes: float
     name: str
 
-    def words(self) -> list[str]:
-        """The words of the command line after `sslviz`."""
-        return ["train", self.method, self.dataset, *self.options, "--minutes", f"{self.minutes:g}"]
+    def words(self, *, budget: bool = True) -> list[str]:
+        """The words of the command line after `sslviz`, with the budget in minutes or without one."""
+        words = ["train", self.method, self.dataset, *self.options]
+        return [*words, "--minutes", f"{self.minutes:g}"] if budget else words
 
 
-def make_order(
+def make_request(
     *,
     method: str,
     dataset: str,
@@ -146,7 +147,7 @@ def make_order(
     settings: Mapping[str, float] | None = None,
     name: str = "",
     most_minutes: float = math.inf,
-) -> Order:
+) -> TrainingRequest:
     """Check what a page asks for; limits that widgets set hold in the browser only.
 
     Args:
@@ -188,7 +189,7 @@ def make_order(
             options += [option, f"{value}"]
     if "--threads" not in options:
         options += ["--threads", "1"]
-    return Order(method, dataset, tuple(options), minutes, name)
+    return TrainingRequest(method, dataset, tuple(options), minutes, name)
 
 
 def keep_images(name: str, content: bytes) -> Path:

@@ -7,21 +7,18 @@ sslviz.language.hub`), so that it can be stopped at any moment and a server that
 import json
 import os
 import pickle
-import queue
 import re
 import shutil
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sslviz.errors import UserError
+from sslviz.jobs.child import Child
 from sslviz.memory import free_memory
-from sslviz.paths import ROOT, assets_dir, models_dir
+from sslviz.paths import assets_dir, models_dir
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")  # of a model on the Hub
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
@@ -73,7 +70,7 @@ def fetch(
     if _is_set("HF_HUB_OFFLINE") or _is_set("TRANSFORMERS_OFFLINE"):
         raise UserError(f"{name} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it; {INSTEAD}.")
     progress = progress or (lambda share: None)
-    with _Child(name, wait_seconds) as child:
+    with _Download(name, wait_seconds) as child:
         told = child.hear(lambda: progress(0.0))
         check(told["config"])
         wanted = _wanted(name, told["files"])
@@ -183,72 +180,42 @@ def _is_set(variable: str) -> bool:
 # the process that downloads -----------------------------------------------------------------------------------------
 
 
-class _Child:
+class _Download:
     """The other end of the downloading process: lines of JSON both ways."""
 
     def __init__(self, name: str, wait_seconds: float) -> None:
         self.name, self.wait = name, wait_seconds
-        self._lines: queue.Queue[str] = queue.Queue()
 
-    def __enter__(self) -> "_Child":
-        root = str(ROOT)
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
+    def __enter__(self) -> "_Download":
+        environment = {
             "HF_HUB_CACHE": str(cache_dir()), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DOWNLOAD_TIMEOUT": str(max(1, round(self.wait))),
             "HF_HUB_ETAG_TIMEOUT": str(max(1, round(self.wait))),
         }  # fmt: skip
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "sslviz.language.hub", self.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, encoding="utf-8", env=environment,
-        )  # fmt: skip
-        threading.Thread(target=self._read, daemon=True).start()
+        self._child = Child([sys.executable, "-m", "sslviz.language.hub", self.name], env=environment, errors=False)
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                with suppress(OSError):  # it went before it had read what it was told
-                    stream.close()
-
-    def _read(self) -> None:
-        assert self._process.stdout
-        try:
-            for line in self._process.stdout:
-                self._lines.put(line)
-        except ValueError:  # closed
-            pass
-        self._lines.put("")
+    def __exit__(self, *exception: Any) -> None:
+        self._child.__exit__(*exception)
 
     def hear(self, meanwhile: Callable[[], None]) -> dict[str, Any]:
         """The next thing that the process says; `meanwhile` is called several times a second."""
         moved, size = time.monotonic(), self.received()
-        while True:
-            try:
-                line = self._lines.get(timeout=0.1)
-                break
-            except queue.Empty:
-                meanwhile()
+        while (line := self._child.line(0.1)) is None and not self._child.over:
+            meanwhile()
             if (now := self.received()) != size:
                 moved, size = time.monotonic(), now
             elif time.monotonic() - moved > self.wait:
                 raise UserError(
                     f"The Hub has sent nothing of {self.name} for {self.wait:.0f} s; try again later, or {INSTEAD}."
                 )
-        said = json.loads(line) if line.strip() else {"error": "stopped"}
+        said = json.loads(line) if line else {"error": "stopped"}
         if "error" in said:
             raise UserError(_SENTENCES[said["error"]].format(name=self.name, instead=INSTEAD))
         return said
 
     def say(self, thing: object) -> None:
-        assert self._process.stdin
-        try:
-            self._process.stdin.write(json.dumps(thing) + "\n")
-            self._process.stdin.flush()
-        except OSError:  # it is gone; `hear` tells
-            pass
+        self._child.say(json.dumps(thing))
 
     def received(self) -> int:
         """Bytes of the model in the cache."""

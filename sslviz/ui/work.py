@@ -2,160 +2,130 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import subprocess
-import sys
-import tempfile
+import hashlib
+import math
 import time
+import uuid
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from sslviz import plots
-from sslviz.data import images
-from sslviz.errors import UserError
 from sslviz.evaluation.maps import MAPS, Quality
-from sslviz.jobs.worker import Progress, Worker
-from sslviz.paths import ROOT
-from sslviz.store import checkpoint
+from sslviz.jobs.limits import Guest
+from sslviz.jobs.task import Helper
+from sslviz.jobs.worker import Progress, Report, Worker
 from sslviz.ui.page_shell import escape
-from sslviz.ui.selection import BASELINES, Scene
+from sslviz.ui.selection import Scene
 
-log = logging.getLogger("sslviz.app")
+
+@dataclass(frozen=True)
+class Background:
+    """The one worker of this server, and the process in which it computes what is heavy."""
+
+    worker: Worker
+    helper: Helper
+
+    def close(self) -> None:
+        """End the process; the worker's thread ends with the server."""
+        self.helper.close()
+
+
+@st.cache_resource(show_spinner=False, on_release=lambda background: background.close())
+def _background() -> Background:
+    helper = Helper()
+    return Background(Worker(rest=helper.close), helper)
+
+
+def worker() -> Worker:
+    """The one worker of this server."""
+    return _background().worker
 
 
 def fit_probe(
-    scene: Scene, h_test: np.ndarray, count: int, seed: int, baselines: bool, report: Callable[[str, float], None]
+    scene: Scene, h_test: np.ndarray, count: int, seed: int, baselines: bool, report: Report
 ) -> dict[str, Any]:
-    """Encode training images, fit a linear probe, judge it on the bundled test images; a job of `Worker`.
-
-    Args:
-        scene: whose model is probed.
-        h_test: (N, D) stored h of the bundled test images.
-        count: labelled training images, the same number of each class.
-        seed: of their choice and of the validation split.
-        baselines: whether to fit baselines on the same images too.
-        report: takes what is being done and how far it is.
-
-    Returns:
-        `y_pred` (N,) of the bundled test images, `l2`, `fit_seconds`, `seconds` in all, `rivals` {name: accuracy}.
-    """
-    from sslviz.data.sampling import stratified_sample
-    from sslviz.evaluation.baselines import fit_baselines
-    from sslviz.evaluation.embedding import encode
-    from sslviz.evaluation.probes import LinearProbe
-    from sslviz.evaluation.protocol import evaluate
-
-    started, share = time.monotonic(), 0.3 if baselines else 1.0
-    report("reading training images", 0.0)
-    train = images.load_images(scene.data, "train")
-    chosen = stratified_sample(train.y.numpy(), count, seed=seed)
-    train = replace(train, x=train.x[chosen], y=train.y[chosen])
-    stages = {"choose l2": "choosing the penalty", "fit": "fitting"}
-    h = encode(
-        checkpoint.load(scene.model),
-        train.x,
-        batch_size=64,
-        progress=lambda f: report(f"encoding {count:,} training images", share * f / 2),
-    )
-    linear = LinearProbe(seed=seed).fit(
-        h,
-        train.y.numpy(),
-        callback=lambda e: report(stages.get(e["stage"], e["stage"]), share * (0.5 + e["fraction"] / 2)),
-    )
-    found = {"y_pred": linear.predict(h_test), "l2": linear.l2_, "fit_seconds": linear.seconds_, "rivals": {}}
-    if baselines:
-        report("fitting the baselines", share)
-        rivals = {**fit_baselines(train.x, seed=seed), "random": checkpoint.load(f"{checkpoint.RANDOM}{scene.model}")}
-        found["rivals"] = evaluate(
-            rivals,
-            train,
-            images.load_images(scene.data, "test", bundled=True),
-            seed=seed,
-            callback=lambda e: report(
-                f"{BASELINES.get(e['encoder'], e['encoder'])}: {e['stage']}", share + (1 - share) * e["fraction"]
-            ),
-        )
-    return {**found, "seconds": time.monotonic() - started}
+    """Fit a linear probe, see `jobs.computations.fit_probe`, in a process of its own; a job of `Worker`."""
+    return _background().helper.call(
+        "sslviz.jobs.computations:fit_probe", report, arrays={"h_test": h_test}, dataset=scene.data, model=scene.model,
+        count=count, seed=seed, baselines=baselines,
+    )  # fmt: skip
 
 
-def fit_map(
-    h: np.ndarray, settings: dict[str, Any], report: Callable[[str, float], None]
-) -> tuple[np.ndarray, Quality]:
+def fit_map(h: np.ndarray, settings: dict[str, Any], report: Report) -> tuple[np.ndarray, Quality]:
     """Fit a map in a process of its own, since UMAP's compilation would hold up every page here; a job of `Worker`.
 
     Args:
         h: (N, D).
-        settings: of `reduce.fit_map`, "method" among them.
+        settings: of `evaluation.maps.fit_map`, "method" among them.
         report: takes what is being done and how far it is; UMAP tells nothing meanwhile, so the bar follows the clock.
 
     Returns:
         xy (N, 2) float32, and how far to trust it.
     """
-    info = MAPS[settings["method"]]
+    info, started = MAPS[settings["method"]], time.monotonic()
     expected = info.expected_seconds(len(h))
     doing = f"{info.title} of {len(h):,} h, some {expected:.0f} s"
-    code = (
-        "import dataclasses, json, sys; import numpy as np; from sslviz.evaluation.maps import fit_map; "
-        "m = fit_map(np.load(sys.argv[1]), **json.loads(sys.argv[2])); "
-        "np.savez(sys.argv[3], xy=m.xy, quality=json.dumps(dataclasses.asdict(m.quality)))"
-    )
-    with tempfile.TemporaryDirectory(prefix="sslviz-") as folder:
-        np.save(f"{folder}/h.npy", h)
-        command = [sys.executable, "-c", code, f"{folder}/h.npy", json.dumps(settings), f"{folder}/map.npz"]
-        started = time.monotonic()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        try:
-            while process.poll() is None:
-                report(doing, 1 - np.exp(-2 * (time.monotonic() - started) / expected))
-                time.sleep(0.2)
-        finally:
-            process.kill()
-            errors = process.communicate()[1]
-        if process.returncode:
-            log.error("the map failed: %s", errors)
-            reason = errors.strip().rsplit("UserError: ", 1)  # the last line of a traceback
-            said = reason[1] if len(reason) == 2 else "The map could not be fitted; the server's log says why."
-            raise UserError(said)
-        with np.load(f"{folder}/map.npz") as found:
-            return found["xy"], Quality(**json.loads(str(found["quality"])))
+
+    def timed(stage: str, fraction: float) -> None:
+        report(doing, 1 - math.exp(-2 * (time.monotonic() - started) / expected))
+
+    found = _background().helper.call("sslviz.jobs.computations:fit_map", timed, arrays={"h": h}, settings=settings)
+    return found["xy"], Quality(**found["quality"])
 
 
-@st.cache_resource(show_spinner=False)
-def worker() -> Worker:
-    """The one worker of this server."""
-    return Worker()
+# whose work -----------------------------------------------------------------------------------------------------------
 
 
-def owner() -> str:
-    """A name for this session that no other session has."""
-    import uuid
+@st.cache_resource(show_spinner=False, scope="session", on_release=lambda tab: released(tab))
+def _tab() -> str:
+    """A name for this browser tab; its work ends about a second after the tab has gone."""
+    return uuid.uuid4().hex
 
-    return st.session_state.setdefault("owner", uuid.uuid4().hex)
+
+def released(tab: str) -> None:
+    """Let go of the work of a tab that has gone."""
+    worker().part(Guest(tab))
+
+
+def owner() -> Guest:
+    """Who asks: this tab, its browser by the cookie that Streamlit sets, and its network's address where it is known.
+
+    Cookie and address are kept as digests: they tell guests apart, and nothing else. A tab that follows a run by its
+    address has taken the name of the run's owner over, as `session_state.owner`.
+    """
+    cookie = st.context.cookies.get("_streamlit_xsrf", "")
+    return Guest(st.session_state.get("owner", _tab()), _digest(cookie), _digest(st.context.ip_address))
+
+
+def _digest(text: object) -> str:
+    """A digest of what the connection says; "" where it says nothing."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text and isinstance(text, str) else ""
+
+
+# progress -------------------------------------------------------------------------------------------------------------
 
 
 def watch(key: tuple, *, height: int = 76) -> Progress | None:
     """Draw the progress of a job, with Stop, in a place of fixed height; run the page again when it ends.
 
     Returns:
-        the job's snapshot at this run, or None where it was never asked for.
+        the job's progress at this run, or None where it was never asked for.
     """
-    snapshot = worker().progress(key)
-    live = snapshot is not None and snapshot.state in ("waiting", "running")
+    before = worker().progress(key)
+    active = before is not None and before.state in ("waiting", "running")
 
-    @st.fragment(run_every=0.5 if live else None)
+    @st.fragment(run_every=0.5 if active else None)
     def bar() -> None:
         now = worker().progress(key)
         if now is None:
             return
         if now.state in ("waiting", "running"):
-            doing = f"waiting, {now.place} before it" if now.place else now.stage
-            st.progress(now.fraction, text=f"{doing}, {plots.seconds(now.seconds)}")
-        elif live:
+            st.progress(now.fraction, text=doing(now))
+        elif active:
             st.rerun()
         elif now.state == "failed":
             st.error(escape(now.error))
@@ -163,7 +133,20 @@ def watch(key: tuple, *, height: int = 76) -> Progress | None:
             st.caption("Stopped; nothing was kept.")
 
     with st.container(height=height, border=False, horizontal=True, vertical_alignment="center"):
-        if live:
-            st.button("Stop", icon=":material/stop:", on_click=worker().stop, args=(key, owner()), key=f"stop_{key}")
+        if active:
+            st.button("Stop", icon=":material/stop:", on_click=_stop(key), key=f"stop_{key}")
         bar()
-    return snapshot
+    return before
+
+
+def doing(now: Progress) -> str:
+    """What a job does, or how long it waits, in words."""
+    if now.state == "waiting":
+        jobs = f"{now.place} {'computation' if now.place == 1 else 'computations'} before it"
+        return f"Waiting: {jobs}, some {plots.seconds(now.wait_seconds)}. It starts by itself."
+    return f"{now.stage}, {plots.seconds(now.seconds)}"
+
+
+def _stop(key: tuple) -> Callable[[], None]:
+    guest = owner()
+    return lambda: worker().stop(key, guest)

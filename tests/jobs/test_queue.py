@@ -1,65 +1,58 @@
-"""Training runs as processes: the queue and its limits with a process that only speaks the protocol, faults with a real
-one."""
+"""The queue of training runs and its limits, with a clock of the test's own and runs that train nothing."""
 
 import dataclasses
-import itertools
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+import threading
 
 import pytest
 
-from sslviz.errors import UserError
-from sslviz.jobs import process
-from sslviz.jobs.queue import Limits, Trainer
-from sslviz.jobs.request import Order
-from sslviz.store import checkpoint, embeddings
+from sslviz.errors import ErrorCode, UserError
+from sslviz.jobs import record
+from sslviz.jobs.limits import Guest, Limits
+from sslviz.jobs.process import RunProcess
+from sslviz.jobs.protocol import PAUSE, Done, Paused, Resumed, Saved, Started, Stepped
+from sslviz.jobs.queue import RunQueue
+from sslviz.jobs.request import TrainingRequest
 
-SPEAKER = """
-import json, os, select, sys, time
-from pathlib import Path
-words = sys.argv[1:]
-out = Path(words[words.index("--out") + 1])
-out.mkdir(parents=True, exist_ok=True)
-state, step, steps, paused, alone, news = out / "state.pt", 0, 100_000, False, 0, b""
-deaf = "--deaf" in words
-if "--complain" in words:
-    print("sslviz train: The loss is no longer a finite number after 7 steps.", file=sys.stderr)
-    sys.exit(1)
-if "--crash" in words:
-    raise SystemError("a bug")
-if "--resume" in words:
-    step = int(state.read_text())
-    steps = int(words[words.index("--steps") + 1])
-def tell(event, **more):
-    moment = dict(step=step, epoch=step / 100, images=step, seconds=step / 50, progress=min(1, step / steps))
-    print(json.dumps(dict(event=event) | moment | more), flush=True)
-tell("start", info={"steps": steps, "command": "sslviz train vae mnist"})
-while step < steps:
-    ready, _, _ = select.select([0], [], [], 0.01)
-    if ready and not deaf:
-        news = os.read(0, 100)
-        if not news:
-            state.write_text(str(step))
-            sys.exit(0)
-        for word in news.split():
-            paused = word != b"resume"
-            alone += word == b"step"
-            tell("paused" if paused else "resumed")
-    if not paused or alone:
-        step, alone = step + 1, max(0, alone - 1)
-        tell("step", losses={"loss": 1 / step}, images_per_second=50.0)
-        state.with_suffix(".new").write_text(str(step))
-        os.replace(state.with_suffix(".new"), state)
-        if "--short" in words and step >= 5:
-            break
-(out / "model.safetensors").write_text("")
-tell("done", path=str(out))
-"""
+
+class IdleRun(RunProcess):
+    """A run that does what the test says: it waits for `finish` or `stop`, and hears what the test lets it hear."""
+
+    made: dict[str, "IdleRun"] = {}  # noqa: RUF012 (cleared for each test)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.over, self.sent, self.killed, self.deaf = threading.Event(), [], False, False
+        self.began_at = threading.Event()
+        self.made[self.record.folder.name] = self
+
+    def work(self):
+        self.record = dataclasses.replace(self.record, state="starting")
+        self.began_at.set()
+        assert self.over.wait(60)
+        return self.ended(0)
+
+    def stop(self, reason=""):
+        super().stop(reason)
+        if not self.deaf:
+            self.over.set()
+
+    def send(self, command):
+        self.sent.append(command)
+
+    def kill(self):
+        self.killed = True
+        self.over.set()
+
+    def step(self, number, *, left=60.0):
+        self.hear(Stepped(number, number / 10, number, number, 0.1, left, losses={"loss": 1.0}))
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
 
 
 @pytest.fixture(autouse=True)
@@ -69,347 +62,352 @@ def models(tmp_path, monkeypatch):
 
 
 @pytest.fixture()
-def make(tmp_path):
-    """Trainers whose runs are ended with the test."""
-    script, made = tmp_path / "speaker.py", []
-    script.write_text(SPEAKER)
+def clock():
+    return Clock()
 
-    def trainer(command=(sys.executable, "-u", str(script)), **limits):
-        made.append(Trainer(Limits(**limits), command=command))
+
+@pytest.fixture()
+def make(clock):
+    """Queues that no thread watches: the test calls `tick`."""
+    made = []
+    IdleRun.made = {}
+
+    def queue(**limits):
+        made.append(RunQueue(Limits(**limits), clock=clock, watched=False, process=IdleRun))
         return made[-1]
 
-    yield trainer
-    for trainer in made:
-        trainer.close()
-        until(lambda trainer=trainer: not trainer._owners, seconds=60)
+    yield queue
+    for queue in made:
+        queue.close()
+    for thread in threading.enumerate():
+        if thread.name == "sslviz-run":
+            thread.join(60)
 
 
-def order(*options, minutes=1.0, name="", dataset="mnist", method="vae"):
-    return Order(method, dataset, options, minutes, name)
+def request(minutes=1.0, name="", dataset="mnist", method="vae"):
+    return TrainingRequest(method, dataset, (), minutes, name)
 
 
-def until(condition, seconds=280.0):
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("waited in vain")
+def guest(name, client="", address=""):
+    return Guest(name, client, address)
 
 
-def state(trainer, identity):
-    return trainer.snapshot(identity).state
+def run_of(queue, identity):
+    return queue._runs[identity]
 
 
-def running(trainer, identity):
-    return until(lambda: state(trainer, identity) == "running" and trainer.snapshot(identity).step > 0)
+def working(queue, identity):
+    run = run_of(queue, identity)
+    assert run.began_at.wait(60)
+    return run
 
 
-def test_one_run_at_a_time_one_an_owner_and_a_place_for_those_who_wait(make):
-    trainer = make(waiting=2)
-    first = trainer.submit(order(), "ann")
-    running(trainer, first)
+def end(queue, identity):
+    """Let a run come to its end, and wait until the queue knows."""
+    run = working(queue, identity)
+    run.over.set()
+    gone(queue, identity)
+    return queue.record(identity)
+
+
+def gone(queue, identity):
+    for thread in threading.enumerate():
+        if thread.name == "sslviz-run" and identity not in queue._entries:
+            return
+    settled = threading.Event()
+    while identity in queue._entries:
+        settled.wait(0.002)
+
+
+def test_one_run_at_a_time_one_a_guest_and_a_place_for_those_who_wait(make):
+    queue = make(waiting=2)
+    first = queue.submit(request(), guest("ann"))
+    working(queue, first)
     with pytest.raises(UserError, match="A run of yours"):
-        trainer.submit(order(), "ann")
-    second, third = (trainer.submit(order(), owner) for owner in ("bob", "cem"))
-    assert [trainer.snapshot(i).place for i in (second, third)] == [1, 2]
-    with pytest.raises(UserError, match="2 runs are waiting"):
-        trainer.submit(order(), "dan")
-    trainer.stop(second)
-    assert state(trainer, second) == "stopped" and trainer.snapshot(third).place == 1
-    assert not trainer.snapshot(second).resumable
-    trainer.stop(first)
-    running(trainer, third)
-    assert state(trainer, first) == "stopped" and trainer.snapshot(first).resumable
-    assert trainer.of("cem") == third and trainer.of("ann") is None
+        queue.submit(request(), guest("ann"))
+    second, third = (queue.submit(request(), guest(name)) for name in ("bob", "cem"))
+    assert [queue.record(i).place for i in (second, third)] == [1, 2]
+    with pytest.raises(UserError, match="2 runs are waiting") as caught:
+        queue.submit(request(), guest("dan"))
+    assert caught.value.code is ErrorCode.COST
+    queue.stop(second)
+    assert queue.record(second).state == "stopped" and queue.record(third).place == 1
+    assert not queue.record(second).resumable
+    queue.stop(first)
+    working(queue, third)
+    gone(queue, first)
+    assert queue.record(first).state == "stopped"
+    assert queue.of(guest("cem")) == third and queue.of(guest("ann")) is None
+
+
+def test_nine_tabs_of_one_browser_are_one_guest(make):
+    queue = make()
+    first = queue.submit(request(30), guest("tab 0", client="cookie"))
+    for tab in range(1, 9):
+        with pytest.raises(UserError, match="A run of yours"):
+            queue.submit(request(30), guest(f"tab {tab}", client="cookie"))
+    assert queue.of(guest("tab 8", client="cookie")) == first
+
+
+def test_guests_of_one_address_may_not_fill_the_queue_with_hours(make):
+    """Nobody can be told from others of one network, so what they take together is bounded."""
+    queue = make(waiting_minutes=120, share_minutes=90)
+    for number in range(3):
+        queue.submit(request(30), guest(f"robot {number}", address="a"))
+    with pytest.raises(UserError, match="your network"):
+        queue.submit(request(30), guest("robot 3", address="a"))
+    queue.submit(request(30), guest("somebody else", address="b"))
+    with pytest.raises(UserError, match="may take 120 minutes together") as caught:
+        queue.submit(request(1), guest("late", address="c"))
+    assert caught.value.code is ErrorCode.COST
+
+
+def test_a_refusal_says_what_budget_would_be_taken(make):
+    queue = make(waiting_minutes=60)
+    queue.submit(request(50), guest("ann"))
+    with pytest.raises(UserError, match="budget of up to 10 minutes"):
+        queue.submit(request(20), guest("bob"))
+    queue.submit(request(10), guest("bob"))
+
+
+def test_what_a_run_has_used_counts_no_longer(make):
+    queue = make(waiting_minutes=60)
+    first = queue.submit(request(50), guest("ann"))
+    working(queue, first).step(10, left=60.0)  # a minute left of the 50
+    queue.submit(request(50), guest("bob"))
+
+
+def test_the_order_is_fair_by_minutes(make):
+    """Who has had much waits behind who has had nothing, and nobody waits for ever."""
+    queue = make(waiting_minutes=1000)
+    current = queue.submit(request(10), guest("heavy"))
+    other = queue.submit(request(10), guest("light"))
+    queue.stop(current)
+    working(queue, other)
+    gone(queue, current)
+    again = queue.submit(request(10), guest("heavy"))
+    newcomers = [queue.submit(request(2), guest(f"new {number}")) for number in range(2)]
+    assert [queue.record(i).place for i in newcomers] == [1, 2] and queue.record(again).place == 3
+    order = []
+    for _ in range(3):
+        now = next(i for i in queue._entries if run_of(queue, i).began is not None)
+        queue.stop(now)
+        gone(queue, now)
+        order.append(next(i for i in queue._entries if run_of(queue, i).began is not None))
+    assert order == [*newcomers, again]
+
+
+def test_the_waiting_time_is_what_those_before_take(make, clock):
+    queue = make()
+    first = queue.submit(request(10), guest("ann"))
+    second = queue.submit(request(5), guest("bob"))
+    third = queue.submit(request(1), guest("cem"))
+    around = queue._around
+    working(queue, first)
+    assert queue.record(second).wait_seconds == pytest.approx(600 + around / 2)
+    assert queue.record(third).wait_seconds == pytest.approx(600 + around / 2 + 300 + around)
+    run_of(queue, first).step(100, left=42.0)  # what the run itself tells counts more than its budget
+    assert queue.record(second).wait_seconds == pytest.approx(42 + around / 2)
+    assert queue.wait_seconds() == pytest.approx(42 + around / 2 + 300 + around + 60 + around)
+
+
+def test_what_runs_take_beside_their_training_is_learnt(make, clock, models):
+    queue = make()
+    first = queue.submit(request(1), guest("ann"))
+    run = working(queue, first)
+    run.hear(Done(100, 1.0, 100, 60.0, 1.0, 0.0, path=str(run.record.folder)))
+    clock.now += 60 + 90  # a minute of training, and a minute and a half of all else
+    before = queue._around
+    assert end(queue, first).state == "done"
+    assert queue._around == pytest.approx((before + 90) / 2)
 
 
 def test_two_at_once_where_the_setting_says_so(make, monkeypatch):
     monkeypatch.setenv("SSLVIZ_TRAIN_RUNNING", "2")
-    trainer = make(**dataclasses.asdict(Limits.here()))
-    for identity in [trainer.submit(order(), owner) for owner in ("ann", "bob")]:
-        running(trainer, identity)
+    queue = make(**dataclasses.asdict(Limits.here()))
+    for identity in [queue.submit(request(), guest(name)) for name in ("ann", "bob")]:
+        working(queue, identity)
+    third = queue.submit(request(), guest("cem"))
+    assert queue.record(third).state == "waiting" and queue.record(third).place == 2
     for bad in ("0", "x", "-1"):
         monkeypatch.setenv("SSLVIZ_TRAIN_RUNNING", bad)
         with pytest.raises(UserError, match="SSLVIZ_TRAIN_RUNNING"):
             Limits.here()
 
 
-def test_pause_step_and_resume(make):
-    trainer = make()
-    identity = trainer.submit(order(), "ann")
-    running(trainer, identity)
-    trainer.send(identity, "pause")
-    until(lambda: state(trainer, identity) == "paused")
-    paused_at = trainer.snapshot(identity).step
-    time.sleep(0.2)
-    assert trainer.snapshot(identity).step == paused_at
-    trainer.send(identity, "step")
-    until(lambda: trainer.snapshot(identity).step == paused_at + 1)
-    time.sleep(0.2)
-    assert trainer.snapshot(identity).step == paused_at + 1 and state(trainer, identity) == "paused"
-    trainer.send(identity, "resume")
-    until(lambda: trainer.snapshot(identity).step > paused_at + 3)
-    trainer.send(identity, "rm -rf")  # not a word
-    assert state(trainer, identity) == "running"
+def test_longer_runs_make_the_queue_longer(monkeypatch):
+    monkeypatch.setenv("SSLVIZ_TRAIN_MINUTES", "600")
+    limits = Limits.here()
+    assert limits.minutes == 600 and limits.waiting_minutes >= 1200 and limits.share_minutes >= 600
 
 
-def test_stop_answers_at_once_and_the_run_can_go_on(make):
-    trainer = make()
-    identity = trainer.submit(order(), "ann")
-    running(trainer, identity)
-    began = time.monotonic()
-    trainer.stop(identity)
-    assert trainer.snapshot(identity).stopping
-    until(lambda: state(trainer, identity) == "stopped")
-    assert time.monotonic() - began < 10  # of 1,000 seconds
-    kept = trainer.snapshot(identity)
-    trainer.resume(identity, "ann")
-    running(trainer, identity)
-    assert trainer.snapshot(identity).step > kept.step and trainer.snapshot(identity).points[0] == kept.points[0]
+def test_commands_reach_the_run_that_works(make):
+    queue = make()
+    identity = queue.submit(request(), guest("ann"))
+    run = working(queue, identity)
+    queue.send(identity, PAUSE)
+    queue.send("nobody's", PAUSE)
+    assert run.sent == [PAUSE]
 
 
-def test_a_process_that_does_not_listen_is_killed(make):
-    trainer = make(patience=0.3)
-    identity = trainer.submit(order("--deaf"), "ann")
-    running(trainer, identity)
-    trainer.stop(identity)
-    until(lambda: state(trainer, identity) == "stopped", seconds=60)
-    assert trainer._runs[identity].process.returncode == -signal.SIGKILL
+def test_a_process_that_does_not_listen_is_killed(make, clock):
+    queue = make(patience=4.0)
+    identity = queue.submit(request(), guest("ann"))
+    run = working(queue, identity)
+    run.deaf = True
+    queue.stop(identity)
+    assert queue.record(identity).stopping
+    clock.now += 3.9
+    queue.tick()
+    assert not run.killed
+    clock.now += 0.2
+    queue.tick()
+    assert run.killed
+    gone(queue, identity)
+    assert queue.record(identity).state == "stopped"
 
 
-def test_a_run_ends_with_a_model(make):
-    trainer = make()
-    identity = trainer.submit(order("--short"), "ann")
-    until(lambda: state(trainer, identity) == "done")
-    assert trainer.snapshot(identity).trained and not trainer.snapshot(identity).resumable
-    until(lambda: trainer.of("ann") is None)
-    with pytest.raises(UserError, match="nothing to resume"):
-        trainer.resume(identity, "ann")
+def test_a_run_that_nobody_looks_at_stops_after_a_while(make, clock):
+    queue = make(grace=600)
+    identity = queue.submit(request(60), guest("ann"))
+    working(queue, identity)
+    queue.join(identity, "tab 1")
+    queue.join(identity, "tab 2")
+    queue.part("tab 1")
+    clock.now += 700
+    queue.tick()
+    assert identity in queue._entries  # the second tab is still there
+    queue.part("tab 2")
+    clock.now += 599
+    queue.tick()
+    assert run_of(queue, identity).stopped_at is None
+    clock.now += 2
+    queue.tick()
+    gone(queue, identity)
+    assert "Nobody" in queue.record(identity).error
 
 
-def test_what_a_run_says_of_its_failure_is_shown_and_a_bug_is_not(make, caplog):
-    trainer = make()
-    identity = trainer.submit(order("--complain"), "ann")
-    until(lambda: state(trainer, identity) == "failed")
-    assert trainer.snapshot(identity).error == "The loss is no longer a finite number after 7 steps."
-    other = trainer.submit(order("--crash"), "bob")
-    until(lambda: state(trainer, other) == "failed")
-    assert "log says why" in trainer.snapshot(other).error and "a bug" not in trainer.snapshot(other).error
-    assert "SystemError" in caplog.text
+def test_a_pause_does_not_hold_the_place_for_ever(make, clock):
+    queue = make(idle=600)
+    identity, other = (queue.submit(request(), guest(name)) for name in ("ann", "bob"))
+    run = working(queue, identity)
+    queue.join(identity, "tab")
+    queue.join(other, "other tab")
+    run.step(1)
+    run.hear(Paused(1, 0.1, 1, 1.0, 0.1))
+    queue.tick()
+    clock.now += 601
+    queue.tick()
+    working(queue, other)
+    gone(queue, identity)
+    assert "paused for long" in queue.record(identity).error
 
 
-def test_a_killed_worker_is_told_and_can_go_on(make):
-    trainer = make()
-    identity = trainer.submit(order(), "ann")
-    running(trainer, identity)
-    trainer._runs[identity].kill()
-    until(lambda: state(trainer, identity) == "failed")
-    assert "SIGKILL" in trainer.snapshot(identity).error and trainer.snapshot(identity).resumable
-    trainer.resume(identity, "ann")
-    running(trainer, identity)
-
-
-def test_a_run_that_nobody_looks_at_stops_after_a_while(make):
-    trainer = make(grace=0.5)
-    watched, left = trainer.submit(order(), "ann"), None
-    trainer.join(watched, "tab 1")
-    trainer.join(watched, "tab 2")
-    running(trainer, watched)
-    trainer.part("tab 1")
-    time.sleep(1.2)
-    assert state(trainer, watched) == "running"  # the second tab is still there
-    left = time.monotonic()
-    trainer.part("tab 2")
-    until(lambda: state(trainer, watched) == "stopped", seconds=60)
-    assert time.monotonic() - left > 0.4
-    assert "Nobody" in trainer.snapshot(watched).error and trainer.snapshot(watched).resumable
-
-
-def test_a_pause_does_not_hold_the_place_for_ever(make):
-    trainer = make(idle=0.4)
-    identity, other = (trainer.submit(order(), owner) for owner in ("ann", "bob"))
-    running(trainer, identity)
-    trainer.send(identity, "pause")
-    until(lambda: state(trainer, identity) == "stopped", seconds=10)
-    running(trainer, other)
-
-
-def test_a_pause_takes_nothing_of_the_budget(make):
-    trainer = make()
-    identity = trainer.submit(order(), "ann")
-    running(trainer, identity)
-    run = trainer._runs[identity]
-    began = run.began
-    trainer.send(identity, "pause")
-    until(lambda: identity in trainer._idle)
-    trainer._judge(identity, run, time.monotonic() + 400)  # longer than a run may take, not than one may pause
+def test_a_pause_takes_nothing_of_the_budget(make, clock):
+    queue = make(idle=1e9, overtime=3.0)
+    identity = queue.submit(request(1), guest("ann"))
+    run = working(queue, identity)
+    queue.join(identity, "tab")
+    run.hear(Paused(1, 0.1, 1, 1.0, 0.1))
+    queue.tick()
+    clock.now += 4000  # longer than a run may take, not than one may pause
+    queue.tick()
     assert run.stopped_at is None
-    time.sleep(0.3)
-    trainer.send(identity, "resume")
-    until(lambda: identity not in trainer._idle)
-    assert run.began >= began + 0.3
+    run.hear(Resumed(1, 0.1, 1, 1.0, 0.1))
+    queue.tick()
+    clock.now += 200
+    queue.tick()
+    assert run.stopped_at is None  # 3 minutes and 2 more are allowed
+    clock.now += 200
+    queue.tick()
+    assert run.stopped_at is not None
 
 
-@pytest.mark.parametrize("limits", [{"steps": 20}, {"overtime": -2.0}])
-def test_caps_on_steps_and_time_are_kept_here(make, limits):
-    trainer = make(**limits)
-    identity = trainer.submit(order(), "ann")
-    until(lambda: state(trainer, identity) == "stopped", seconds=20)
-    assert trainer.snapshot(identity).error
+def test_a_cap_on_steps_is_kept_here(make):
+    queue = make(steps=20)
+    identity = queue.submit(request(), guest("ann"))
+    run = working(queue, identity)
+    run.step(20)
+    queue.tick()
+    assert run.stopped_at is None
+    run.step(21)
+    queue.tick()
+    gone(queue, identity)
+    assert "20 steps" in queue.record(identity).error
 
 
 def test_a_budget_out_of_bounds_is_refused(make):
-    trainer = make(minutes=5.0)
+    queue = make(minutes=5.0)
     for minutes in (0.0, -1.0, 5.1, float("nan"), float("inf")):
         with pytest.raises(UserError, match="up to 5 minutes"):
-            trainer.submit(order(minutes=minutes), "ann")
+            queue.submit(request(minutes), guest("ann"))
 
 
-def test_names_are_counted_up_or_refused(make, models):
-    trainer = make()
-    first = trainer.submit(order(), "ann")
-    second = trainer.submit(order(), "bob")
-    named = trainer.submit(order(name="mine"), "cem")
-    folders = [trainer.snapshot(i).folder.name for i in (first, second, named)]
+def test_names_are_counted_up_or_refused(make):
+    queue = make()
+    first = queue.submit(request(), guest("ann"))
+    second = queue.submit(request(), guest("bob"))
+    named = queue.submit(request(name="mine"), guest("cem"))
+    folders = [queue.record(i).folder.name for i in (first, second, named)]
     assert folders == ["vae-mnist-1", "vae-mnist-2", "mine"]
     for taken in ("mine", "vae-mnist"):  # a waiting run's, a bundled model's
         with pytest.raises(UserError, match="choose another name"):
-            trainer.submit(order(name=taken), "dan")
+            queue.submit(request(name=taken), guest("dan"))
 
 
-def test_after_a_restart_a_run_is_found_by_its_id_alone(make):
+def test_after_a_restart_a_run_is_found_by_its_id_alone(make, models):
     before = make()
-    identity = before.submit(order(), "ann")
-    running(before, identity)
-    until(lambda: before.snapshot(identity).step > 5)
-    run = before._runs[identity]
-    run.write()
-    run.kill()
-    until(lambda: state(before, identity) == "failed")
-    content = json.loads((run.snapshot.folder / process.RECORD).read_text())
-    assert identity not in json.dumps(content)  # who reads the disk doesn't get hold of the run
-    (run.snapshot.folder / process.RECORD).write_text(json.dumps(content | {"state": "running"}))
+    identity = before.submit(request(), guest("ann"))
+    run = working(before, identity)
+    run.hear(Started(0, 0.0, 0, 0.0, 0.0, info={"steps": 100}))
+    run.step(7)
+    (run.record.folder / record.STATE).write_bytes(b"state")
+    run.hear(Saved(5, 0.5, 5, 5.0, 0.05, path="state.pt"))
+    text = (run.record.folder / record.RECORD).read_text()
+    assert identity not in text and str(models) not in text  # who reads the disk doesn't get hold of the run
     after = make()
-    assert after.snapshot("guess") is None and after.of("ann") is None
-    found = after.snapshot(identity)
-    assert found.state == "cut off" and found.resumable and found.points
-    after.resume(identity, "someone with the address")
-    running(after, identity)
-    until(lambda: after.snapshot(identity).step > found.step)
+    assert after.record("guess") is None and after.of(guest("ann")) is None
+    found = after.record(identity)
+    assert found.state == "cut off" and found.resumable and found.points and found.saved_step == 5
+    after.resume(identity, guest("someone with the address"))
+    again = working(after, identity)
+    assert again.words()[-9:-6] == ["--steps", "100", "--resume"] and "--minutes" not in again.words()
+
+
+def test_what_has_no_state_is_not_resumed(make):
+    queue = make()
+    with pytest.raises(UserError, match="nothing to resume") as caught:
+        queue.resume("unknown", guest("ann"))
+    assert caught.value.code is ErrorCode.STATE
 
 
 def test_ids_cannot_be_guessed(make):
-    trainer = make(waiting=8)
-    ids = {trainer.submit(order(), f"owner {i}") for i in range(4)}
+    queue = make(waiting=8)
+    ids = {queue.submit(request(), guest(f"guest {i}")) for i in range(4)}
     assert len(ids) == 4 and all(len(identity) >= 22 for identity in ids)
-    trainer.stop("vae-mnist-1")  # a name is no id
-    trainer.send("vae-mnist-1", "pause")
-    assert all(trainer.snapshot(identity).live for identity in ids)
+    queue.stop("vae-mnist-1")  # a name is no id
+    queue.send("vae-mnist-1", PAUSE)
+    assert all(queue.record(identity).active for identity in ids)
 
 
 def test_nothing_grows_without_a_bound(make, models):
-    trainer = make(kept=3, unfinished=4)
+    queue = make(kept=3, unfinished=4)
     for i in range(8):
-        identity = trainer.submit(order(), f"owner {i}")
-        trainer.join(identity, "tab")
-        running(trainer, identity)
-        trainer.stop(identity)
-        until(lambda identity=identity: trainer.of(f"owner {i}") is None)  # noqa: B023
-    assert len(trainer._runs) <= 4
-    assert not (trainer._owners or trainer._viewers or trainer._alone or trainer._idle)
+        identity = queue.submit(request(), guest(f"guest {i}"))
+        queue.join(identity, "tab")
+        working(queue, identity)
+        queue.stop(identity)
+        gone(queue, identity)
+    assert len(queue._runs) <= 4 and not queue._entries
+    assert len(queue._taken) <= 9
     assert len(list(models.iterdir())) <= 4
-    run = process.Run(order(), models / "x", key="k")
-    for step in range(1, 20_000):
-        moment = {"event": "step", "step": step, "epoch": step / 10, "progress": 0.1, "seconds": 1.0}
-        run._hear(moment | {"losses": {"loss": 1.0}})
-    steps = [point.step for point in run.snapshot.points]
-    assert 250 < len(steps) <= process.POINTS and steps[0] == 1 and steps[-1] > 19_000
-    gaps = {b - a for a, b in itertools.pairwise(steps)}
-    assert max(gaps) <= 2 * min(gaps)
 
 
-# with the command itself ------------------------------------------------------------------------------------------
-
-TINY = ("--batch-size", "16", "--device", "cpu", "--threads", "1", "--log-every", "1")
-SMALL = ("--model.encoder.widths", "8", "8", "--model.encoder.strides", "2", "2")
-
-
-@pytest.fixture(scope="module")
-def data(own_digits):
-    return own_digits(200, 60)
-
-
-def test_a_real_run_pauses_steps_dies_goes_on_and_leaves_a_model(make, data):
-    trainer = make(command=process.COMMAND)
-    identity = trainer.submit(order("--steps", "400", *TINY, dataset=data, name="real"), "ann")
-    running(trainer, identity)
-    trainer.send(identity, "pause")
-    until(lambda: state(trainer, identity) == "paused")
-    trainer.send(identity, "step")
-    shown = until(lambda: (now := trainer.snapshot(identity)).detail and now)
-    assert shown.detail_step == shown.step and Path(shown.detail).is_file() and shown.gradients["decoder"] > 0
-    assert shown.info["images_per_second"] > 0 and "--steps" in shown.info["command"] and shown.looks[0].step == 0
-    os.kill(trainer._runs[identity].process.pid, signal.SIGKILL)
-    until(lambda: state(trainer, identity) == "failed")
-    trainer.resume(identity, "ann")
-    done = until(lambda: "pca" in (now := trainer.snapshot(identity)).maps and now)
-    assert done.step == done.info["steps"]
-    began = time.monotonic()
-    trainer.stop(identity)  # while UMAP is being fitted
-    until(lambda: state(trainer, identity) == "done")
-    assert time.monotonic() - began < 20
-    assert checkpoint.load(done.folder).method == "vae"
-    assert {"h", "pca_xy"} <= embeddings.load_embeddings(done.folder).keys()
-
-
-def test_a_loss_that_is_no_number_is_explained_and_the_last_good_state_kept(make, data):
-    import torch
-
-    trainer = make(command=process.COMMAND)
-    identity = trainer.submit(order("--steps", "400", "--lr", "1e6", *TINY, dataset=data), "ann")
-    until(lambda: state(trainer, identity) == "failed")
-    snapshot = trainer.snapshot(identity)
-    assert "finite" in snapshot.error and "lower --lr" in snapshot.error
-    kept = torch.load(snapshot.folder / process.STATE, weights_only=True)
-    assert all(value.isfinite().all() for value in kept["model"].values())
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's ulimit")
-def test_a_full_disk_is_said_and_leaves_no_half_file(make, data):
-    """Files may grow to 200 kB only: the record and the pictures fit, the state does not."""
-    command = ("bash", "-c", 'ulimit -f 200; exec "$0" "$@"', *process.COMMAND)
-    trainer = make(command=command)
-    identity = trainer.submit(order("--steps", "20", *TINY, dataset=data), "ann")
-    until(lambda: state(trainer, identity) == "failed")
-    snapshot = trainer.snapshot(identity)
-    assert "Can't write" in snapshot.error and not snapshot.resumable
-    assert {path.name for path in snapshot.folder.iterdir()} <= {process.RECORD, "live"}
-
-
-def test_a_worker_dies_with_its_server_and_keeps_its_state(data, models):
-    code = f"""
-import sys, time
-from sslviz.jobs.request import Order
-from sslviz.jobs.queue import Trainer
-trainer = Trainer()
-identity = trainer.submit(Order("simclr", {data!r}, {("--steps", "5000", *TINY, *SMALL)!r}, 5.0, "orphan"), "ann")
-while trainer.snapshot(identity).step < 3:
-    time.sleep(0.05)
-print(trainer._runs[identity].process.pid, flush=True)
-time.sleep(600)
-"""
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as server:
-        worker = int(server.stdout.readline())
-        server.kill()
-    until(lambda: not _alive(worker), seconds=60)
-    assert (models / "orphan" / process.STATE).is_file()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+def test_a_tab_that_goes_is_let_go_of_everywhere(make, clock):
+    queue = make()
+    identity = queue.submit(request(), guest("ann"))
+    queue.join(identity, "tab")
+    assert queue._entries[identity].alone is None
+    queue.part("tab")
+    assert queue._entries[identity].alone == clock.now
+    queue.join("nobody's", "tab")

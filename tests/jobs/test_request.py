@@ -10,12 +10,12 @@ from sslviz import cli
 from sslviz.data import images
 from sslviz.errors import UserError
 from sslviz.jobs import request
-from sslviz.jobs.request import METHODS, SETTINGS, make_order
+from sslviz.jobs.request import METHODS, SETTINGS, make_request
 from sslviz.training import loop
 
 
 def ask(**changes):
-    return make_order(**({"method": "simclr", "dataset": "mnist", "encoder": "medium", "minutes": 2.0} | changes))
+    return make_request(**({"method": "simclr", "dataset": "mnist", "encoder": "medium", "minutes": 2.0} | changes))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -27,11 +27,11 @@ def test_the_defaults_are_those_of_the_command_line(method):
             assert flat[key] == setting.default[method], setting.option
 
 
-def parsed(order, monkeypatch):
-    """What the command line makes of an order."""
+def parsed(asked, monkeypatch):
+    """What the command line makes of a request."""
     found = []
     monkeypatch.setattr("sslviz.training.loop.fit", lambda config: found.append(config) or iter([]))
-    assert cli.main(order.words()) == 0
+    assert cli.main(asked.words()) == 0
     return found[0]
 
 
@@ -50,8 +50,8 @@ def test_every_encoder_is_accepted_by_the_command_line(encoder, monkeypatch):
 def test_every_setting_reaches_the_run(method, monkeypatch):
     chosen = {s.option: s.high / 2 if not s.whole else int(s.high) for s in request.settings_of(method)}
     chosen["--batch-size"] = 64
-    order = ask(method=method, encoder=request.encoders_of(method)[0], settings=chosen)
-    flat = loop._flat(parsed(order, monkeypatch))
+    asked = ask(method=method, encoder=request.encoders_of(method)[0], settings=chosen)
+    flat = loop._flat(parsed(asked, monkeypatch))
     for option, value in chosen.items():
         assert flat[option.removeprefix("--").replace("-", "_")] == pytest.approx(value)
 
@@ -78,9 +78,9 @@ def test_what_is_out_of_bounds_is_refused_with_a_sentence(change, word):
         ask(**change)
 
 
-def test_an_order_is_a_command(monkeypatch):
-    order = ask(settings={"--lr": 0.01, "--batch-size": 256}, name="mine")
-    assert shlex.join(order.words()) == "train simclr mnist --lr 0.01 --threads 1 --minutes 2"
+def test_a_request_is_a_command(monkeypatch):
+    asked = ask(settings={"--lr": 0.01, "--batch-size": 256}, name="mine")
+    assert shlex.join(asked.words()) == "train simclr mnist --lr 0.01 --threads 1 --minutes 2"
 
 
 def test_own_images_are_checked_and_kept_under_a_name_of_their_own(tmp_path, monkeypatch):

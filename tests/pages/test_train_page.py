@@ -7,7 +7,7 @@ import shlex
 import textwrap
 import threading
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,10 @@ from streamlit.testing.v1 import AppTest
 
 from sslviz import cli, plots
 from sslviz.bundled import recipes
-from sslviz.jobs import process, request
+from sslviz.errors import ErrorCode
+from sslviz.jobs import protocol, record, request
+from sslviz.jobs.limits import Guest
+from sslviz.jobs.process import RunProcess
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
@@ -56,18 +59,22 @@ def finished(folder):
             return made[method, stop]
         identity = f"id-of-{method}-{stop}-{time.time_ns()}"
         name = f"tiny-{method}{'-stopped' * stop}"
-        run = process.Run(request.Order(method, "mnist", (), 1.0, name), folder / name, key=process.key_of(identity))
+        asked = request.TrainingRequest(method, "mnist", (), 1.0, name)
+        run = RunProcess(asked, folder / name, key=record.key_of(identity))
         config = config_for(
             method, "mnist", model=MODELS[method], batch_size=16, steps=steps, live=True, out=folder / name
         )
         events = fit(replace(config, device="cpu", threads=1, log_every=1))
         for event in events:
-            run._hear(event.as_dict())
+            run.hear(event)
             if stop and event.step == 15:
                 events.close()
-        if not stop:
-            run._hear({"event": "stored", "map": next(recipes.store_maps(folder / name))})
-        run.snapshot = run._end(0, not stop, [])
+                run.hear(protocol.Stopped(*(getattr(event, f.name) for f in fields(protocol.Moment))))
+        if stop:
+            run.stop()
+        else:
+            run.hear(protocol.Stored(next(recipes.store_maps(folder / name)), str(folder / name)))
+        run.record = run.ended(0)
         run.write()
         return made.setdefault((method, stop), identity)
 
@@ -190,23 +197,24 @@ def test_a_stopped_run_offers_to_go_on(finished):
 
 def test_a_run_that_was_cut_off_is_offered_again(finished, folder):
     identity = finished("simclr", stop=True)
-    record = folder / "tiny-simclr-stopped" / process.RECORD
-    kept = record.read_text()
+    file = folder / "tiny-simclr-stopped" / record.RECORD
+    kept = file.read_text()
     try:
-        record.write_text(kept.replace('"state": "stopped"', '"state": "running"'))
+        file.write_text(kept.replace('"state": "stopped"', '"state": "running"'))
         st.cache_resource.clear()
         at = check(open_page(run=identity))
         assert "The server ended in mid-run, at step 15" in words(at) and button(at, "Go on")
     finally:
-        record.write_text(kept)
+        file.write_text(kept)
         st.cache_resource.clear()
 
 
 def test_a_run_that_failed_is_one_sentence(finished, folder):
     identity = finished("simclr", stop=True)
-    console.trainer().snapshot(identity)
-    run = console.trainer()._runs[identity]
-    run.snapshot = replace(run.snapshot, state="failed", error="The loss is no longer a finite number after 7 steps.")
+    console.run_queue().record(identity)
+    run = console.run_queue()._runs[identity]
+    failed = protocol.Failed(ErrorCode.LOSS_NOT_FINITE, "It diverged.")
+    run.record = replace(record.heard(run.record, failed), state="failed")
     at = open_page(run=identity)
     assert not at.exception and len(at.error) == 1 and "tenth of the learning rate" in words(at)
 
@@ -214,7 +222,7 @@ def test_a_run_that_failed_is_one_sentence(finished, folder):
 def test_two_tabs_are_one_person(monkeypatch):
     """The second tab knows the address: it shows the run, and may not start another beside it."""
     gate = threading.Event()
-    monkeypatch.setattr(process.Run, "work", lambda self: gate.wait(120) and self._end(0, False, []))
+    monkeypatch.setattr(RunProcess, "work", lambda self: gate.wait(120) and self.ended(0))
     first = open_page()
     check(button(first, "Train").click().run())
     identity = first.query_params["run"]
@@ -226,7 +234,7 @@ def test_two_tabs_are_one_person(monkeypatch):
     button(second, "Stop").click().run()
     gate.set()
     for _ in range(600):
-        if console.trainer().of(first.session_state["owner"]) is None:
+        if console.run_queue().of(Guest(first.session_state["owner"])) is None:
             break
         time.sleep(0.1)
     assert "Stopped" in words(check(first.run()))
@@ -291,7 +299,7 @@ def test_what_is_drawn_of_a_file_goes_with_the_file(tmp_path):
 
 def test_the_models_folder_holds_what_the_record_says(finished, folder):
     finished("vae")
-    key, snapshot = process.read(folder / "tiny-vae")
-    assert snapshot.state == "done" and snapshot.maps == ("pca",) and len(key) == 64
+    key, found = record.read(folder / "tiny-vae")
+    assert found.state == "done" and found.maps == ("pca",) and len(key) == 64
     assert embeddings.load_embeddings(folder / "tiny-vae")["pca_xy"].shape[1] == 2
-    assert all(Path(look.path).is_file() for look in snapshot.looks) and len(snapshot.looks) >= 2
+    assert all(Path(snapshot.path).is_file() for snapshot in found.snapshots) and len(found.snapshots) >= 2

@@ -129,7 +129,7 @@ def _fetch(name: str) -> None:
         _loaded(name, 0, lambda share: report(f"fetching {name}", share))  # into the cache: a result would be kept
 
     with ui.plain_errors():
-        ui.worker().submit(("language", name), ui.owner(), work)
+        ui.worker().submit(("language", name), ui.owner(), work, seconds=120.0, longest=3600.0)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the language model …")

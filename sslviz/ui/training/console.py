@@ -12,21 +12,24 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.data import images as data
-from sslviz.errors import UserError
-from sslviz.jobs import process, request
-from sslviz.jobs.queue import Limits, Trainer
+from sslviz.errors import ErrorCode, UserError
+from sslviz.jobs import request, task
+from sslviz.jobs.limits import Limits
+from sslviz.jobs.protocol import PAUSE, RESUME, STEP
+from sslviz.jobs.queue import RunQueue
+from sslviz.jobs.record import RunRecord
 from sslviz.ui.training import view
 
-# --- the one trainer of this server, and who looks at a run ---
+# --- the one queue of this server, and who looks at a run ---
 
 
-@st.cache_resource(show_spinner=False, on_release=lambda trainer: trainer.close())
-def trainer() -> Trainer:
+@st.cache_resource(show_spinner=False, on_release=lambda runs: runs.close())
+def run_queue() -> RunQueue:
     """The one queue of training runs of this server."""
-    return Trainer(Limits.here())
+    return RunQueue(Limits.here())
 
 
-@st.cache_resource(show_spinner=False, scope="session", on_release=lambda viewer: trainer().part(viewer))
+@st.cache_resource(show_spinner=False, scope="session", on_release=lambda viewer: run_queue().part(viewer))
 def _viewer() -> str:
     """A name for this browser tab, which is released when the tab has gone."""
     return uuid.uuid4().hex
@@ -35,18 +38,18 @@ def _viewer() -> str:
 def attached() -> str | None:
     """The id of the run that this page shows: of the address, else of this session; None where there is none."""
     state = st.session_state
-    identity = st.query_params.get("run") or state.get("train_run") or trainer().of(ui.owner())
+    identity = st.query_params.get("run") or state.get("train_run") or run_queue().of(ui.owner())
     if not identity:
         return None
-    if len(identity) > 64 or trainer().snapshot(identity) is None:
+    if len(identity) > 64 or run_queue().record(identity) is None:
         if st.query_params.get("run"):
             st.warning("There is no run with this address here any more.", icon=":material/link_off:")
         detach()
         return None
-    if mine := trainer().owner(identity):
+    if mine := run_queue().owner(identity):
         state.owner = mine  # a reload, or a second tab, of the same person
     state.train_run = st.query_params["run"] = identity
-    trainer().join(identity, _viewer())
+    run_queue().join(identity, _viewer())
     return identity
 
 
@@ -59,7 +62,7 @@ def detach() -> None:
 # --- the form ---
 
 
-def form(scene: ui.Scene) -> request.Order | None:
+def form(scene: ui.Scene) -> request.TrainingRequest | None:
     """Draw the choices and start a run; what goes in, and where a full run has ended, are shown below.
 
     Returns:
@@ -81,7 +84,7 @@ def form(scene: ui.Scene) -> request.Order | None:
     encoder = row.selectbox(
         "Encoder", choices, format_func=lambda key: request.ENCODERS[key].title, key="train_encoder", width=300
     )
-    most = trainer().limits.minutes
+    most = run_queue().limits.minutes
     minutes = row.number_input(
         "Budget (minutes)", 0.1, most, min(2.0, most), 1.0, format="%g", key="train_minutes", width=150
     )
@@ -89,7 +92,7 @@ def form(scene: ui.Scene) -> request.Order | None:
     measure = row.button("Measure first", icon=":material/timer:", key="train_measure")
     settings, name, dataset = _advanced(method, scene.data)
     try:
-        order = request.make_order(
+        order = request.make_request(
             method=method, dataset=dataset, encoder=encoder, minutes=minutes, settings=settings, name=name,
             most_minutes=most,
         )  # fmt: skip
@@ -101,15 +104,15 @@ def form(scene: ui.Scene) -> request.Order | None:
     return order
 
 
-def _ask(order: request.Order, *, start: bool, measure: bool) -> None:
+def _ask(order: request.TrainingRequest, *, start: bool, measure: bool) -> None:
     """Queue the run or its measurement, and show what was measured."""
     key = ("estimate", *order.words())
     if start:
-        st.session_state.train_run = trainer().submit(order, ui.owner())
+        st.session_state.train_run = run_queue().submit(order, ui.owner())
         st.query_params["run"] = st.session_state.train_run
         st.rerun()
     if measure:
-        ui.worker().submit(key, ui.owner(), lambda report: process.estimate(order, report))
+        ui.worker().submit(key, ui.owner(), lambda report: task.estimate(order, report))
     snapshot = ui.watch(key, height=64)
     if snapshot is not None and snapshot.state == "done":
         st.markdown(forecast(snapshot.result))
@@ -185,18 +188,18 @@ def _before(scene: ui.Scene, method: str, dataset: str) -> None:
 # --- a run ---
 
 
-def watch(identity: str) -> process.Snapshot:
+def watch(identity: str) -> RunRecord:
     """Draw a run: what may be done with it, a fragment that follows its steps, and what an evaluation has seen.
 
     The fragment is sent again every moment, so it is small; the page is drawn again when there is something new beside
     it.
     """
-    shown = trainer().snapshot(identity)
+    shown = run_queue().record(identity)
     _controls(identity, shown)
 
-    @st.fragment(run_every=0.7 if shown.live else None)
+    @st.fragment(run_every=0.7 if shown.active else None)
     def follow() -> None:
-        now = trainer().snapshot(identity) or shown
+        now = run_queue().record(identity) or shown
         if _beside(now) != _beside(shown):
             st.rerun()
         with ui.plain_errors():
@@ -213,22 +216,24 @@ def watch(identity: str) -> process.Snapshot:
     return shown
 
 
-def _beside(now: process.Snapshot) -> tuple[Any, ...]:
+def _beside(now: RunRecord) -> tuple[Any, ...]:
     """What the page shows of a run outside of the fragment."""
-    return now.state, now.stopping, bool(now.maps), now.looks[-1:], now.detail_step
+    return now.state, now.stopping, bool(now.maps), now.snapshots[-1:], now.detail_step
 
 
-def _controls(identity: str, now: process.Snapshot) -> None:
+def _controls(identity: str, now: RunRecord) -> None:
     """The buttons that fit a run's state, outside the fragment, so that a tick never swallows a click."""
-    order, go = now.order, trainer()
+    order, go = now.request, run_queue()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train_controls"):
         st.markdown(f"**{order.name}**: {request.METHODS[order.method]} on {ui.escape(ui.data_title(order.dataset))}")
-        if now.live:
+        if now.active:
             off = now.stopping or now.state in ("waiting", "starting")
-            play = ("Play", "resume", "play_arrow") if now.state == "paused" else ("Pause", "pause", "pause")
-            for label, word, icon in (play, ("One step", "step", "skip_next")):
+            play = ("Play", RESUME, "play_arrow") if now.state == "paused" else ("Pause", PAUSE, "pause")
+            for label, word, icon in (play, ("One step", STEP, "skip_next")):
                 icon = f":material/{icon}:"
-                st.button(label, icon=icon, on_click=go.send, args=(identity, word), disabled=off, key=f"train_{word}")
+                st.button(
+                    label, icon=icon, on_click=go.send, args=(identity, word), disabled=off, key=f"train_{word.word}"
+                )
             st.button("Stop", icon=":material/stop:", on_click=go.stop, args=(identity,), disabled=now.stopping)
             return
         if now.resumable and st.button("Go on", type="primary", icon=":material/play_arrow:", key="train_resume"):
@@ -243,7 +248,7 @@ def _controls(identity: str, now: process.Snapshot) -> None:
         st.warning(f"The server ended in mid-run, at step {now.step:,}; {left}", icon=":material/power_off:")
     elif now.state == "failed":
         st.error(ui.escape(now.error))
-        if "finite" in now.error:
+        if now.code == ErrorCode.LOSS_NOT_FINITE:
             st.markdown("Choose **New run**, open the advanced settings, and take a tenth of the learning rate.")
     elif now.state == "stopped":
         kept = "Its state is kept: **Go on** resumes it." if now.resumable else "Nothing of it was kept."

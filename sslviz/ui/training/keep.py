@@ -14,22 +14,23 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
-from sslviz.jobs import process, request
+from sslviz.jobs import request, task
+from sslviz.jobs.record import RunRecord
 from sslviz.store import bundle, checkpoint, embeddings
 from sslviz.ui.training import console
 
 
-def afterwards(identity: str, now: process.Snapshot) -> None:
+def afterwards(identity: str, now: RunRecord) -> None:
     """The model that a run has left: beside the bundled ones, where to look at it, and what may be done with it."""
     if not now.trained:
         return
-    if now.order.name not in {model.name for model in ui.models()}:
+    if now.request.name not in {model.name for model in ui.models()}:
         ui.models.clear()
     card = checkpoint.load_card(now.folder)
     title = ui.data_title(card["dataset"])
-    scene = ui.Scene(card["dataset"], title, now.order.name, now.order.method, card, now.folder)
+    scene = ui.Scene(card["dataset"], title, now.request.name, now.request.method, card, now.folder)
     st.subheader(f"The model {scene.model}", anchor=False)
-    if not now.maps and now.live:
+    if not now.maps and now.active:
         st.caption("Its representations of the test images are being stored; a moment.")
         return
     if not (now.folder / embeddings.EMBEDDINGS).is_file():
@@ -42,7 +43,7 @@ def afterwards(identity: str, now: process.Snapshot) -> None:
                 vae = scene.model if scene.method == "vae" else None
                 st.session_state.scene = {"data": scene.data, "model": scene.model, "vae": vae}
                 st.switch_page(about.file)
-    if now.live:
+    if now.active:
         st.caption("Its PCA map is ready; UMAP is being fitted.")
     else:
         _handle(identity, scene.model)
@@ -70,7 +71,7 @@ def _handle(identity: str, name: str) -> None:
         st.error(ui.escape(str(error)))
         return
     if again or gone:
-        console.trainer().forget(identity)
+        console.run_queue().forget(identity)
         ui.models.clear()
         st.rerun()
 
@@ -93,7 +94,7 @@ def bring() -> None:
         name = taken[file.file_id]
         key = ("maps", name)
         if ui.worker().progress(key) is None:
-            ui.worker().submit(key, ui.owner(), lambda report: process.store_maps(name, report))
+            ui.worker().submit(key, ui.owner(), lambda report: task.store_maps(name, report))
         st.markdown(f"**{name}** is in every page's list now; its maps are stored once.")
         ui.watch(key, height=64)
 
@@ -121,11 +122,11 @@ def _compared(scene: ui.Scene) -> None:
         st.caption("k-NN: half of the bundled test images vote on the other half, for every model alike.")
 
 
-def command_of(now: process.Snapshot | None, order: request.Order | None) -> str:
+def command_of(now: RunRecord | None, order: request.TrainingRequest | None) -> str:
     """The command that repeats a run exactly, once it is known in steps; before, the one that would be started."""
     if now is not None and now.info.get("command"):
         return now.info["command"]
-    order = order or (now.order if now else None)
+    order = order or (now.request if now else None)
     return shlex.join(["sslviz", *order.words()]) if order else "sslviz train simclr mnist --minutes 2"
 
 

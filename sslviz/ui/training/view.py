@@ -13,7 +13,7 @@ import streamlit as st
 
 from sslviz import plots
 from sslviz.data import images
-from sslviz.jobs import process
+from sslviz.jobs.record import RunRecord, Snapshot
 from sslviz.ui.training import curves
 
 PROGRESS = 64  # pixels of the bar, and of what stands beside it
@@ -21,7 +21,7 @@ HEIGHT = 350  # of the three figures beside one another
 PICTURES = 340  # and of those below
 
 
-def progress(now: process.Snapshot) -> None:
+def progress(now: RunRecord) -> None:
     """One line and a bar, in a place of fixed height."""
     with st.container(height=PROGRESS, border=False):
         if now.state == "waiting":
@@ -33,12 +33,12 @@ def progress(now: process.Snapshot) -> None:
         else:
             parts = [f"step {now.step:,} of {now.info.get('steps', 0):,}", f"epoch {now.epoch:.2f}"]
             parts += [f"{now.images_per_second:,.0f} images/s"] if now.images_per_second else []
-            parts += [f"{plots.seconds(now.seconds_left)} left"] if now.live and now.seconds_left else []
+            parts += [f"{plots.seconds(now.seconds_left)} left"] if now.active and now.seconds_left else []
             doing = "stopping; " if now.stopping else "paused; " if now.state == "paused" else ""
             st.progress(min(1.0, now.progress), text=doing + ", ".join(parts))
 
 
-def course(now: process.Snapshot) -> None:
+def course(now: RunRecord) -> None:
     """The curves: of the losses, which grow with every step, and beside them of the judging."""
     grid = st.grid(2, min_column_width=300, gap="small")
     with grid.cell():
@@ -47,24 +47,24 @@ def course(now: process.Snapshot) -> None:
         _judged(now)
 
 
-def chosen(now: process.Snapshot) -> process.Look | None:
+def chosen(now: RunRecord) -> Snapshot | None:
     """The evaluation whose pictures are shown: the newest, or once the run has ended that of the slider."""
     with st.container(height=PROGRESS, border=False):
-        if now.live or len(now.looks) < 2:
-            return now.looks[-1] if now.looks else None
+        if now.active or len(now.snapshots) < 2:
+            return now.snapshots[-1] if now.snapshots else None
         index = st.select_slider(
-            "Back over the epochs", list(range(len(now.looks))), len(now.looks) - 1,
-            key=f"train_look_{now.order.name}", format_func=lambda i: f"{now.looks[i].epoch:.2f}",
+            "Back over the epochs", list(range(len(now.snapshots))), len(now.snapshots) - 1,
+            key=f"train_look_{now.request.name}", format_func=lambda i: f"{now.snapshots[i].epoch:.2f}",
         )  # fmt: skip
-        return now.looks[index]
+        return now.snapshots[index]
 
 
-def _losses(now: process.Snapshot) -> None:
-    colour = plots.encoder_colour(now.order.method)
+def _losses(now: RunRecord) -> None:
+    colour = plots.encoder_colour(now.request.method)
     x = [point.epoch for point in now.points]
-    parts = ("recon", "kl") if now.order.method == "vae" else ("positive", "negative")
+    parts = ("recon", "kl") if now.request.method == "vae" else ("positive", "negative")
     names = {"recon": "recon", "kl": "KL", "positive": "pairs", "negative": "others"}
-    below = "nats per image" if now.order.method == "vae" else "cosine"
+    below = "nats per image" if now.request.method == "vae" else "cosine"
 
     def curve(key: str, dash: str) -> tuple[str, list, list, str, str]:
         return names.get(key, key), x, [point.losses.get(key, np.nan) for point in now.points], colour, dash
@@ -72,28 +72,28 @@ def _losses(now: process.Snapshot) -> None:
     panels = [("loss (nats)", [curve("loss", "solid")]), (below, [curve(parts[0], "solid"), curve(parts[1], "dot")])]
     figure = plots.plot_curves(panels, title="The pretext loss and its parts", x_title="epoch", height=HEIGHT)
     caption = "The first step is under way."
-    if now.losses and now.order.method == "vae":
+    if now.losses and now.request.method == "vae":
         caption = f"Loss {plots.nats(now.losses['loss'])}: {plots.nats(now.losses['recon'])} to reconstruct, "
         caption += f"{plots.nats(now.losses['kl'])} of KL."
     elif now.losses:
         caption = f"Views of one image agree at {now.losses['positive']:.2f}, of two images at "
         caption += f"{now.losses['negative']:.2f}.".replace("-", "−")
-        if now.order.method == "moco" and now.losses["loss"] > now.points[0].losses["loss"]:
+        if now.request.method == "moco" and now.losses["loss"] > now.points[0].losses["loss"]:
             caption += " The queue began as random numbers, which are easy to tell from a key: so the loss rises first."
     curves.show(figure, key="train_losses", alt="Loss and its parts over the epochs", caption=caption)
 
 
-def _judged(now: process.Snapshot) -> None:
+def _judged(now: RunRecord) -> None:
     """Online k-NN beside a gauge of collapse."""
-    colour, method = plots.encoder_colour(now.order.method), now.order.method
+    colour, method = plots.encoder_colour(now.request.method), now.request.method
     gauge, y_title = ("active_units", "active z") if method == "vae" else ("collapse", "spread of z")
-    x = [look.epoch for look in now.looks]
-    knn = [100 * look.monitor.get("knn", np.nan) for look in now.looks]
-    width = [look.monitor.get(gauge, np.nan) for look in now.looks]
+    x = [look.epoch for look in now.snapshots]
+    knn = [100 * look.monitor.get("knn", np.nan) for look in now.snapshots]
+    width = [look.monitor.get(gauge, np.nan) for look in now.snapshots]
     panels = [("k-NN (%)", [("k-NN", x, knn, colour, "solid")]), (y_title, [(y_title, x, width, colour, "solid")])]
     caption = "The first evaluation comes before the first step."
-    if now.looks:
-        first, last = now.looks[0].monitor, now.looks[-1].monitor
+    if now.snapshots:
+        first, last = now.snapshots[0].monitor, now.snapshots[-1].monitor
         caption = "These images have no labels to judge by."
         if "knn" in first and "knn" in last:
             before, after = (plots.percent(value["knn"], half_width=0.02) for value in (first, last))
@@ -109,17 +109,17 @@ def _judged(now: process.Snapshot) -> None:
     )  # fmt: skip
 
 
-def map_of(now: process.Snapshot, look: process.Look | None) -> None:
+def map_of(now: RunRecord, look: Snapshot | None) -> None:
     """The map of held-out images at an evaluation."""
     if look is None:
         with st.container(height=HEIGHT + 24, border=False, vertical_alignment="center"):
             st.caption("The map of held-out images appears here.")
         return
-    paths = tuple(other.path for other in now.looks if other.path)
+    paths = tuple(other.path for other in now.snapshots if other.path)
     held = len(_arrays(look.path).get("y", ()))
     caption = f"{held} held-out images at epoch {look.epoch:.2f}; colours are their classes, which training never sees."
     curves.show(
-        lambda: _map_figure(paths, look.path, now.order.dataset),
+        lambda: _map_figure(paths, look.path, now.request.dataset),
         key="train_map", alt="PCA map of held-out images", caption=caption, once=_versions(look.path, *paths),
     )  # fmt: skip
 
@@ -169,7 +169,7 @@ def _read(path: str, stamp: int) -> dict[str, np.ndarray]:
         return {key: file[key] for key in file.files}
 
 
-def pictures(now: process.Snapshot, look: process.Look | None) -> None:
+def pictures(now: RunRecord, look: Snapshot | None) -> None:
     """A step that was asked for alone; then reconstructions and samples, or pairs, similarities and MoCo's queue."""
     with st.container():
         if now.state == "paused" and now.detail_step == now.step:
@@ -178,7 +178,7 @@ def pictures(now: process.Snapshot, look: process.Look | None) -> None:
     if not found:
         return
     once = _versions(look.path)
-    if now.order.method == "vae":
+    if now.request.method == "vae":
         grid = st.grid(2, min_column_width=400, gap="small")
         with grid.cell():
             title = "Held-out images and reconstructions"
@@ -231,7 +231,7 @@ def pictures(now: process.Snapshot, look: process.Look | None) -> None:
             )  # fmt: skip
 
 
-def _alone(now: process.Snapshot) -> None:
+def _alone(now: RunRecord) -> None:
     """A step that was asked for alone: its batch, its views, its losses and its gradients."""
     found = _arrays(now.detail)
     rows = {"x": "x", "x1": "view 1", "x2": "view 2", "x_hat": "x̂"}
