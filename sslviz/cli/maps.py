@@ -43,6 +43,7 @@ def map_(
     method: Literal[tuple(MAPS)] = "umap",
     split: Literal["train", "test"] = "test",
     seed: int = 0,
+    settings: tuple[tuple[str, float], ...] = (),
     bundled: bool = False,
     json: bool = False,
 ) -> None:
@@ -55,6 +56,7 @@ def map_(
         method: how h is laid out.
         split: which images.
         seed: of the map, where it is drawn at random.
+        settings: names and values, such as `n_neighbors 30 min_dist 0.5` of umap or `perplexity 50` of tsne.
         bundled: take the bundled images where there is a full copy too, as the maps stored beside a model do.
         json: print one JSON object.
     """
@@ -62,10 +64,10 @@ def map_(
     from sslviz.evaluation.maps import fit_map
 
     h, images = encoded(checkpoint, dataset, split, bundled=bundled)
-    found = fit_map(h, method, seed)
+    found = fit_map(h, method, seed, **dict(settings))
     npz.write(out, {"xy": found.xy, "y": images.y.numpy()})
     result = {"path": str(out), "model": checkpoint, "dataset": dataset, "split": split, "method": method}
     result |= {"n": len(h), "trustworthiness": found.trustworthiness, "trustworthiness_n": found.quality.n}
     result |= {"trustworthiness_k": found.quality.k, "neighbours_kept": found.neighbours_kept, "seed": seed}
-    result |= {"note": found.quality.note, "source": images.source}
+    result |= {"note": found.quality.note, "settings": found.params, "source": images.source}
     answer(result, json, lambda: print(f"{out}: {MAPS[method].title} of h ({images.source}); {found.quality}"))

@@ -42,6 +42,7 @@ from sslviz.plots.theme import (
     percent_interval,
     seconds,
     share,
+    without_title,
 )
 
 __all__ = [
@@ -86,4 +87,5 @@ __all__ = [
     "share",
     "spread",
     "undecided",
+    "without_title",
 ]

@@ -20,15 +20,15 @@ from sslviz.plots.theme import (
 )
 
 
-def plot_counts(counts: Any, class_names: Sequence[str], *, title: str, height: int = 300) -> go.Figure:
-    """Draw how many of a selection belong to each class, in class order from the top.
+def plot_counts(counts: Any, class_names: Sequence[str], *, title: str, height: int | None = None) -> go.Figure:
+    """Draw how many of a selection belong to each class, in class order from the top, each class named.
 
     Args:
         counts: (K,) whole numbers.
         class_names: in class order.
     """
     counts = np.asarray(counts)
-    figure = new_figure(title, height=height)
+    figure = new_figure(title, height=height or MODE_BAR + 40 + 22 * len(class_names))
     figure.add_trace(
         go.Bar(
             x=counts,
@@ -37,11 +37,13 @@ def plot_counts(counts: Any, class_names: Sequence[str], *, title: str, height: 
             marker_color=[class_colour(i) for i in range(len(class_names))],
             text=[f"{count:,}" if count else "" for count in counts],
             textposition="outside",
+            textfont_size=14,
+            constraintext="none",
             cliponaxis=False,
             hoverinfo="skip",
         )
     )
-    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False, dtick=1)
     figure.update_xaxes(
         title="images", rangemode="tozero", range=[0, max(1, int(counts.max(initial=0))) * 1.15], showticklabels=False
     )

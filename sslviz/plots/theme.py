@@ -101,6 +101,23 @@ def in_ink(figure: go.Figure, theme: str) -> go.Figure:
     return figure
 
 
+def without_title(figure: go.Figure, *, tools: bool) -> tuple[str, go.Figure]:
+    """Return a figure's title, and a copy that has none and keeps no room for it.
+
+    Args:
+        figure: stays as it is.
+        tools: whether room for Plotly's tool bar stays.
+    """
+    title, top = figure.layout.title.text or "", figure.layout.margin.t
+    top = MODE_BAR + 12 if top is None else top
+    kept = min(top, MODE_BAR if tools else 8)
+    copy = go.Figure(figure)
+    copy.update_layout(title_text="", margin_t=kept)
+    if copy.layout.height is not None:
+        copy.layout.height -= top - kept
+    return title, copy
+
+
 def new_figure(title: str, *, height: int) -> go.Figure:
     axis = dict(tickfont_size=14, title_font_size=15)  # here and not in the template, which a page's theme overrides
     return go.Figure(layout=dict(template="sslviz", title_text=title, height=height, xaxis=axis, yaxis=axis))

@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots
+from sslviz.ui.page_shell import escape
 from sslviz.ui.stored import test_images
 
 
@@ -34,7 +35,9 @@ def _map_figure(key: str, _xy: np.ndarray, dataset: str, title: str, marked: int
 
 
 def show(figure: Any, *, key: str, alt: str, caption: str = "", still: bool = False, **options: Any) -> Any:
-    """Show a Plotly figure with one line under it.
+    """Show a Plotly figure under its title, with one line under it.
+
+    The title is text of the page, which wraps where a figure would cut it.
 
     Args:
         figure: from `plots`.
@@ -48,7 +51,11 @@ def show(figure: Any, *, key: str, alt: str, caption: str = "", still: bool = Fa
     config = {"staticPlot": True} if still else {"displaylogo": False, "modeBarButtonsToRemove": tools[1:]}
     if figure.layout.font.color is None:  # else a cached figure, in ink already
         figure = plots.in_ink(figure, theme())
-    event = st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
+    title, figure = plots.without_title(figure, tools=not still)
+    with st.container(gap="xxsmall"):
+        if title:
+            st.markdown(f"**{escape(title)}**")
+        event = st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
     if caption:
         st.markdown(caption)
     return event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,9 @@ def _stored(folder: str, stamp: int, count: int) -> Stored:
     xy = {key[:-3]: value.astype(np.float32) for key, value in found.items() if key.endswith("_xy")}
     xy = {key: xy[key] for key in MAPS if key in xy}
     if len(found["h"]) != count:
-        raise UserError(f"{folder} describes {len(found['h']):,} images, but {count:,} are bundled: train it again.")
+        raise UserError(
+            f"{Path(folder).name} describes {len(found['h']):,} images, but {count:,} are bundled: train it again."
+        )
     return Stored(h=found["h"], xy=xy, quality=_Qualities(found))
 
 

@@ -54,9 +54,13 @@ class Quality:
         return _trust_neighbours(self.total)
 
     def __str__(self) -> str:
+        return self.words("rows")
+
+    def words(self, noun: str) -> str:
+        """Both measures with their sample, of "rows", "images" or "sentences"."""
         said = []
         if self.trustworthiness is not None:
-            sample = f"{self.n:,} of {self.total:,} rows" if self.n < self.total else f"all {self.n:,} rows"
+            sample = f"{self.n:,} of {self.total:,} {noun}" if self.n < self.total else f"all {self.n:,} {noun}"
             said.append(f"trustworthiness {self.trustworthiness:.2f} (k = {self.k}, {sample})")
         if self.neighbours_kept is not None:
             said.append(f"{self.neighbours_kept:.1f} of {kept_of(self.total)} nearest neighbours kept")

@@ -1,0 +1,165 @@
+"""A map of thousands of points, drawn on a 2-D canvas in the browser: hover, click, lasso, keyboard and touch.
+
+It needs no WebGL, which remote desktops, virtual machines and old computers lack.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from streamlit import runtime
+
+from sslviz import plots
+from sslviz.ui.component import component
+from sslviz.ui.figures import theme
+from sslviz.ui.stored import test_images
+
+_MAP = component(__file__, "map_view")
+MARGIN = 0.045  # of the side, left free around the points
+ATLAS = 4096  # pixels along a side of the sheet that holds the pictures of all points, at most
+LONGEST_NAME = 24  # characters of a class name on the map
+PAGE = {"light": "#ffffff", "dark": "#11161d"}  # background of the themes in .streamlit/config.toml
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """All pictures of a map as one sheet: `columns` tiles a row, each `width` x `height` pixels; and its file."""
+
+    content: bytes
+    kind: str
+    columns: int
+    width: int
+    height: int
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def atlas(dataset: str) -> Atlas:
+    """The bundled test images of a dataset as one sheet, shrunk where they are many or large."""
+    return make_atlas(test_images(dataset).x)
+
+
+def make_atlas(x: np.ndarray) -> Atlas:
+    """Lay images x (N, C, H, W) uint8 out on a sheet of at most 4,096 pixels a side: grey ones exactly, as PNG."""
+    import io
+
+    from PIL import Image
+
+    count, channels, height, width = x.shape
+    columns = int(np.ceil(np.sqrt(count)))
+    step = max(1, -(-columns * max(height, width) // ATLAS))  # every step-th pixel is kept
+    x = x[:, :, ::step, ::step]
+    height, width = x.shape[2:]
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * columns, channels, height, width), np.uint8)
+    sheet[:count] = x
+    sheet = sheet.reshape(rows, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
+    sheet = sheet.reshape(rows * height, columns * width, channels)
+    buffer = io.BytesIO()
+    if channels == 1:
+        Image.fromarray(sheet[..., 0]).save(buffer, "PNG", compress_level=4)
+    else:
+        Image.fromarray(sheet).save(buffer, "WEBP", quality=85, method=0)
+    return Atlas(buffer.getvalue(), "image/png" if channels == 1 else "image/webp", columns, width, height)
+
+
+def map_view(
+    xy: np.ndarray,
+    y: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    key: str,
+    label: str,
+    chosen: int | None = None,
+    selected: Sequence[int] = (),
+    pictures: Atlas | None = None,
+    hints: Sequence[str] | None = None,
+    noun: str = "image",
+    guest: tuple[float, float] | None = None,
+    tools: bool = True,
+    size: int = 600,
+    on_pick: Callable[[list[int]], None] | None = None,
+) -> None:
+    """Show a map coloured by class, each class named at its cluster; what is chosen is ringed.
+
+    Args:
+        xy: (N, 2) places, y upwards.
+        y: (N,) labels.
+        class_names: in class order.
+        key: unique on the page; zoom and tools stay while it does.
+        label: what is shown, for a screen reader.
+        chosen: the id that is ringed.
+        selected: ids that stand out, the others fade; empty: none does.
+        pictures: of all points, for the hover.
+        hints: N texts for the hover, in place of class and id.
+        noun: what a point is.
+        guest: a place beside the points, drawn as a star.
+        tools: whether there are a lasso and zoom.
+        size: most pixels of a side; on a narrow page the map takes the width that there is.
+        on_pick: called with the ids of a click, a key or a lasso before the page runs again.
+    """
+    xy, count = np.asarray(xy, np.float64), len(xy)
+    low, high = (xy.min(axis=0), xy.max(axis=0)) if count else (np.zeros(2), np.ones(2))
+    reach = max(float((high - low).max()), 1e-12)
+
+    def unit(places: np.ndarray) -> np.ndarray:  # (M, 2) in units of the side, y down, one scale for both axes
+        flat = (places - (low + high) / 2) / reach * (1 - 2 * MARGIN)
+        return np.stack([0.5 + flat[:, 0], 0.5 - flat[:, 1]], axis=1)
+
+    anchors = unit(plots.class_anchors(xy, y, len(class_names)))
+    order = np.argsort(-np.bincount(y, minlength=len(class_names)), kind="stable")  # large classes first
+    names = [
+        {"x": float(anchors[i, 0]), "y": float(anchors[i, 1]), "name": _short(class_names[i]), "label": int(i)}
+        for i in order
+        if np.isfinite(anchors[i, 0])
+    ]
+
+    def picked() -> None:
+        value = st.session_state[key].get("picked")
+        ids = [i for i in value if isinstance(i, int) and 0 <= i < count] if isinstance(value, list) else []
+        if ids and on_pick is not None:
+            on_pick(ids)
+
+    star = None if guest is None else unit(np.array([guest]))[0]
+    ink = theme()
+    _MAP(
+        key=key,
+        data={
+            "places": _base64(np.clip(unit(xy) * 65535, 0, 65535).round().astype("<u2")),
+            "labels": _base64(np.asarray(y).astype("<u2")),
+            "classes": list(class_names),
+            "names": names,
+            "palette": [plots.class_colour(i) for i in range(min(len(class_names), len(plots.PETROFF)))],
+            "ink": {"text": plots.INK[ink], "background": PAGE[ink]},
+            "chosen": -1 if chosen is None else int(chosen),
+            "selected": [int(i) for i in selected],
+            "sprite": pictures and _sprite(pictures, key),
+            "hints": None if hints is None else list(hints),
+            "noun": noun,
+            "guest": None if star is None else {"x": float(star[0]), "y": float(star[1])},
+            "label": label,
+            "tools": tools,
+            "size": size,
+        },
+        on_picked_change=picked,
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _base64(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode("ascii")
+
+
+def _sprite(pictures: Atlas, key: str) -> dict[str, Any] | None:
+    """Where the browser finds the sheet: a file of this server, fetched once; None outside of a server."""
+    if not runtime.exists():
+        return None
+    url = runtime.get_instance().media_file_mgr.add(pictures.content, pictures.kind, f"map-{key}")
+    return {"url": url, "columns": pictures.columns, "width": pictures.width, "height": pictures.height}
