@@ -17,12 +17,13 @@ if state.get("map_data", scene.data) != scene.data:  # a choice is of images: it
     state.map_ids, state.map_image = (), 0
 state.map_data = scene.data
 centre = ui.bound("map_image", 0, between=(0, count - 1))
-lasso = np.array([i for i in ui.bound("map_ids", ()) if 0 <= i < count], int)
+lasso = np.array([i for i in ui.bound("map_ids", (), parse=ui.read_ids, text=ui.write_ids) if i < count], int)
 
 
 def pick(ids: list[int]) -> None:
-    """Choose one image, or those in a lasso and the first of them."""
-    state.map_ids, state.map_image = tuple(ids) if len(ids) > 1 else (), ids[0]
+    """Choose one image, or those in a lasso and the first of them; no ids let go of a lasso."""
+    state.map_ids = tuple(ids) if len(ids) > 1 else ()
+    state.map_image = ids[0] if ids else centre
 
 
 def walk_to(index: int) -> None:
@@ -47,7 +48,7 @@ with left:
     said = quality.words("images")
     title = refits.title_of(method)
     st.markdown(f"**{title} of {count:,} h, {kept.h.shape[1]:,} numbers each.** {said[:1].upper()}{said[1:]}.")
-    ui.map_view(
+    ui.show_map(
         xy,
         images.y,
         names,
@@ -66,8 +67,9 @@ with left:
     shared = len(set(nearest[:few].tolist()) & set(on_map.tolist()))
     same = int((images.y[nearest[:few]] == images.y[centre]).sum())
     st.markdown(
-        f"Click a point, or draw a lasso. Of the {few} nearest neighbours in h of image {centre}, {shared} are among "
-        f"its {few} nearest on this map, and {same} show the same class, “{ui.escape(names[images.y[centre]])}”."
+        f"Click a point, or drag a lasso round some. Of the {few} nearest neighbours in h of image {centre}, {shared} "
+        f"are among its {few} nearest on this map, and {same} show the same class, "
+        f"“{ui.escape(names[images.y[centre]])}”."
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
+from sslviz.evaluation.maps import MAPS
 from sslviz.evaluation.neighbours import neighbours
 
 scene = ui.open_page("home")
@@ -66,10 +67,20 @@ with grid.cell():
         room=185,
     )
 with grid.cell():
-    method = "umap" if "umap" in kept.xy else next(iter(kept.xy))
-    title = f"Its place among {len(images.y):,} ({method.upper()} of h)"
-    place = ui.map_figure(f"home {scene.model}", kept.xy[method], scene.data, title, marked=index, height=400)
-    ui.show(place, key="home_map", alt="Map of all test images, the chosen one ringed", still=True)
+    method = next(iter(kept.xy))
+    st.markdown(f"**Its place among {len(images.y):,}** ({MAPS[method].title} of h). Choose another.")
+    ui.show_map(
+        kept.xy[method],
+        images.y,
+        names,
+        key=f"home_map_{scene.data}",
+        label="Map of all test images, the chosen one ringed. Arrow keys walk, Enter chooses.",
+        chosen=index,
+        pictures=ui.atlas(scene.data),
+        tools=False,
+        size=400,
+        on_pick=lambda ids: choose(ids[0]),
+    )
 st.markdown(
     f"Test image {index}, “{ui.escape(names[images.y[index]])}”, on its way through {scene.model}: {same} of its 8 "
     f"nearest neighbours show the same class, although no label was ever used in training. By chance it would be "

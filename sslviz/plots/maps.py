@@ -116,7 +116,7 @@ def plot_map(
     for label, name in enumerate(class_names):
         here = y == label
         figure.add_trace(
-            go.Scattergl(
+            go.Scatter(
                 x=xy[here, 0],
                 y=xy[here, 1],
                 customdata=ids[here],
@@ -153,5 +153,7 @@ def plot_map(
         figure.add_annotation(x=x0, y=y0, **star, font=dict(size=34, color="#ffffff"))
         figure.add_annotation(x=x0, y=y0, **star, font=dict(size=25, color="#111111"))
     _bare_map_axes(figure)
-    figure.update_layout(dragmode="lasso", margin=dict(t=MODE_BAR, b=4, l=4, r=4), hovermode="closest")
+    figure.update_layout(
+        dragmode="pan", clickmode="event+select", margin=dict(t=MODE_BAR, b=4, l=4, r=4), hovermode="closest"
+    )
     return figure

@@ -3,10 +3,10 @@
 from sslviz.errors import UserError
 from sslviz.jobs.worker import Progress, Stopped, Worker
 from sslviz.ui.address import bound
-from sslviz.ui.figures import foldouts, map_figure, picked_ids, show, theme
+from sslviz.ui.figures import foldouts, picked_ids, show, theme
 from sslviz.ui.gallery import choose_image, gallery, thumbnails
 from sslviz.ui.latent_plane import plane
-from sslviz.ui.map_view import atlas, map_view
+from sslviz.ui.map_view import atlas, read_ids, show_map, write_ids
 from sslviz.ui.page_shell import PAGES, begin_page, escape, plain_errors, start
 from sslviz.ui.selection import BASELINES, Scene, data_title, models, need_model, open_page
 from sslviz.ui.stored import (

@@ -7,31 +7,15 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from sslviz import plots
 from sslviz.ui.page_shell import escape
-from sslviz.ui.stored import test_images
 
 
 def theme() -> str:
     """The theme of the browser, "light" or "dark"."""
     return st.context.theme.type or "light"
-
-
-def map_figure(
-    key: str, xy: np.ndarray, dataset: str, title: str, *, marked: int | None = None, height: int = 560
-) -> Any:
-    """The map of a data set's test images; one object for each key, so that a selection on it survives reruns."""
-    return _map_figure(key, xy, dataset, title, marked, height, theme())
-
-
-@st.cache_resource(max_entries=24, show_spinner=False)
-def _map_figure(key: str, _xy: np.ndarray, dataset: str, title: str, marked: int | None, height: int, ink: str) -> Any:
-    images = test_images(dataset)
-    figure = plots.plot_map(_xy, images.y, images.class_names, title=title, marked=marked, height=height)
-    return plots.in_ink(figure, ink)
 
 
 def show(figure: Any, *, key: str, alt: str, caption: str = "", still: bool = False, **options: Any) -> Any:

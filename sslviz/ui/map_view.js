@@ -336,6 +336,13 @@ class MapView {
     this.send([id])
   }
 
+  /** Let go of what a lasso has selected. */
+  letGo() {
+    if (!this.some) return
+    this.said.textContent = "Nothing selected"
+    this.send([])
+  }
+
   // input ----------------------------------------------------------------------------------------------------------
 
   setLasso(on) {
@@ -387,6 +394,7 @@ class MapView {
         const id = near(event)
         this.point(id)
         if (id !== null) this.choose(id)
+        else this.letGo()
       } else if (path) {
         const ids = this.within(path)
         this.said.textContent = ids.length ? `${ids.length.toLocaleString("en")} in the lasso` : "No point in the lasso"
@@ -421,6 +429,7 @@ class MapView {
       this.choose(this.cursor)
     } else if (event.key === "Escape") {
       this.point(null)
+      this.letGo()
     } else if (zoom && this.data.tools) {
       this.zoomTo(this.window.zoom * zoom)
     } else return

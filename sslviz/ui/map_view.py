@@ -6,6 +6,7 @@ It needs no WebGL, which remote desktops, virtual machines and old computers lac
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from sslviz.ui.stored import test_images
 _MAP = component(__file__, "map_view")
 MARGIN = 0.045  # of the side, left free around the points
 ATLAS = 4096  # pixels along a side of the sheet that holds the pictures of all points, at most
+MOST_IDS = 1_000_000  # that an address may hold
 LONGEST_NAME = 24  # characters of a class name on the map
 PAGE = {"light": "#ffffff", "dark": "#11161d"}  # background of the themes in .streamlit/config.toml
 
@@ -67,7 +69,7 @@ def make_atlas(x: np.ndarray) -> Atlas:
     return Atlas(buffer.getvalue(), "image/png" if channels == 1 else "image/webp", columns, width, height)
 
 
-def map_view(
+def show_map(
     xy: np.ndarray,
     y: np.ndarray,
     class_names: Sequence[str],
@@ -100,7 +102,8 @@ def map_view(
         guest: a place beside the points, drawn as a star.
         tools: whether there are a lasso and zoom.
         size: most pixels of a side; on a narrow page the map takes the width that there is.
-        on_pick: called with the ids of a click, a key or a lasso before the page runs again.
+        on_pick: called with the ids of a click, a key or a lasso before the page runs again; with none where a click
+            beside all points lets go of `selected`.
     """
     xy, count = np.asarray(xy, np.float64), len(xy)
     low, high = (xy.min(axis=0), xy.max(axis=0)) if count else (np.zeros(2), np.ones(2))
@@ -121,7 +124,7 @@ def map_view(
     def picked() -> None:
         value = st.session_state[key].get("picked")
         ids = [i for i in value if isinstance(i, int) and 0 <= i < count] if isinstance(value, list) else []
-        if ids and on_pick is not None:
+        if isinstance(value, list) and on_pick is not None and bool(ids) == bool(value):
             on_pick(ids)
 
     star = None if guest is None else unit(np.array([guest]))[0]
@@ -147,6 +150,29 @@ def map_view(
         },
         on_picked_change=picked,
     )
+
+
+def write_ids(ids: Sequence[int]) -> str:
+    """Ids as text for an address: one bit each, packed, in base64 without padding; some 1,700 letters for 10,000."""
+    bits = np.zeros(max(ids, default=0) + 1, bool)
+    bits[list(ids)] = True
+    return base64.urlsafe_b64encode(zlib.compress(np.packbits(bits).tobytes(), 9)).decode("ascii").rstrip("=")
+
+
+def read_ids(text: str) -> tuple[int, ...]:
+    """Read what `write_ids` writes, ids in order.
+
+    Raises:
+        ValueError: it is something else, or unpacks to more than a million ids.
+    """
+    try:
+        unpacker = zlib.decompressobj()
+        packed = unpacker.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), MOST_IDS // 8)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if not unpacker.eof:
+        raise ValueError("this is no list of ids")
+    return tuple(np.flatnonzero(np.unpackbits(np.frombuffer(packed, np.uint8))).tolist())
 
 
 def _short(name: str) -> str:

@@ -19,7 +19,7 @@ from tinyimages import make_models
 from sslviz import cli, ui
 from sslviz.errors import UserError
 from sslviz.paths import assets_dir
-from sslviz.store import checkpoint
+from sslviz.store import checkpoint, embeddings
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("home", "vae", "embeddings", "probe")
@@ -105,12 +105,58 @@ def test_controls_change_the_picture():
 
 def test_the_maps_switch_and_a_selection_is_kept_by_its_ids():
     at = open_app("embeddings", model="tiny-simclr")
-    umap = at.get("plotly_chart")[0].proto.spec
-    check(at.segmented_control(key="map_method").set_value("PCA").run())
-    assert at.get("plotly_chart")[0].proto.spec != umap
-    at.session_state["map_ids"] = [3, 4, 5]
-    at.session_state["map_centre"] = 3
+    at.session_state["map_ids"], at.session_state["map_image"] = (3, 4, 5), 4
     assert "3 images in the lasso" in words(check(at.run()))
+    check(at.segmented_control(key="map_method").set_value("pca").run())
+    text = words(at)
+    assert "PCA of 10,000 h" in text and "3 images in the lasso" in text and "in h of image 4, " in text
+
+
+def test_a_choice_outlives_the_model_and_ends_with_the_data():
+    at = open_app("embeddings", model="tiny-simclr")
+    at.session_state["map_image"] = 11
+    check(at.run())
+    assert "in h of image 11, " in words(check(at.selectbox(key="scene_model").set_value("tiny-vae").run()))
+    assert "in h of image 0, " in words(check(at.selectbox(key="scene_data").set_value("cifar10").run()))
+
+
+def test_the_map_says_how_far_to_trust_it():
+    text = words(check(open_app("embeddings", model="tiny-simclr")))
+    assert re.search(
+        r"Trustworthiness 0\.80 \(k = 15, 2,000 of 10,000 images\); \d\.\d of 10 nearest neighbours kept", text
+    )
+
+
+def test_a_refit_is_shown_when_it_is_there_and_stays(models):
+    at = open_app("embeddings", model="tiny-colour")
+    check(at.segmented_control(key="map_refit").set_value("tsne").run())
+    check(at.number_input(key="map_tsne_perplexity").set_value(5).run())
+    check(at.button(key="map_refit_begin").click().run())
+    for _ in range(600):
+        if "t-SNE, perplexity 5, seed 1 of 2,000 h" in words(at):
+            break
+        time.sleep(0.2)
+        check(at.run())
+    assert at.query_params["map_method"] == "tsne,1,5"
+    check(at.number_input(key="map_tsne_perplexity").set_value(50).run())  # a moved control leaves it
+    assert "t-SNE, perplexity 5, seed 1 of 2,000 h" in words(at)
+    check(at.segmented_control(key="map_method").set_value("pca").run())
+    check(at.segmented_control(key="map_method").set_value("tsne,1,5").run())
+    assert "t-SNE, perplexity 5, seed 1 of 2,000 h" in words(at)
+    other = open_app("embeddings", model="tiny-colour", map_method="tsne,1,5")  # the address brings it back
+    assert "t-SNE, perplexity 5, seed 1 of 2,000 h" in words(check(other.run()))
+
+
+def test_a_map_of_equal_rows_says_so(models, tmp_path):
+    target = models / "tiny-colour" / "embeddings.npz"
+    kept = target.read_bytes()
+    try:
+        h = np.ones((2000, 3), np.float32)
+        embeddings.save_embeddings(target.parent, h, pca_xy=h[:, :2], pca_trustworthiness=np.float32(0.99))
+        text = words(check(open_app("embeddings", model="tiny-colour")))
+        assert "All rows are alike" in text and "0.99" not in text
+    finally:
+        target.write_bytes(kept)
 
 
 def test_a_cell_of_the_confusion_matrix_brings_its_images():
@@ -121,7 +167,7 @@ def test_a_cell_of_the_confusion_matrix_brings_its_images():
 
 def test_a_selection_is_dropped_with_its_model():
     at = open_app("embeddings", model="tiny-simclr")
-    at.session_state["map_ids"] = [9_999, 4]
+    at.session_state["map_ids"] = (9_999, 4)
     check(at.run())
     check(at.selectbox(key="scene_data").set_value("cifar10").run())
     assert "in the lasso" not in words(at)
