@@ -45,6 +45,7 @@ with left:
     if waiting is not None:
         ui.watch(refits.job(scene, waiting))
     xy, quality = maps[method]
+    quality = quality or kept.quality[method]
     said = quality.words("images")
     title = refits.title_of(method)
     st.markdown(f"**{title} of {count:,} h, {kept.h.shape[1]:,} numbers each.** {said[:1].upper()}{said[1:]}.")

@@ -94,8 +94,10 @@ def fitted(scene: Scene) -> dict[str, tuple[np.ndarray, Quality]]:
     return {text: now.result for text, now in found.items() if now is not None and now.state == "done"}
 
 
-def maps_of(scene: Scene, kept: Stored) -> tuple[dict[str, tuple[np.ndarray, Quality]], Refit | None]:
+def maps_of(scene: Scene, kept: Stored) -> tuple[dict[str, tuple[np.ndarray, Quality | None]], Refit | None]:
     """The maps of a model that can be shown: the stored ones, then the refits that are done; and the one still fitted.
+
+    A stored map comes without its quality, which `kept` measures when it is asked for.
 
     A refit that has just ended becomes the one on show. One that the address asks for and that is not there is asked
     for, and shown when it is.
@@ -115,7 +117,7 @@ def maps_of(scene: Scene, kept: Stored) -> tuple[dict[str, tuple[np.ndarray, Qua
             waiting = Refit.parse(shown)
             ask(scene, waiting, kept.h)
             state.map_waiting = (scene.model, waiting)
-    found = {name: (xy, kept.quality[name]) for name, xy in kept.xy.items()} | fitted(scene)
+    found = {name: (xy, None) for name, xy in kept.xy.items()} | fitted(scene)
     if waiting is not None and str(waiting) in found:
         state.map_method, waiting = str(waiting), None
         del state.map_waiting
