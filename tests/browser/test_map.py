@@ -2,8 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
-from test_walk import CHROMIUM, IDLE, WAIT, address, models, settle, sync_api, visit  # noqa: F401 (fixtures)
+from browsing import CHROMIUM, WAIT, settle, visit
+from playwright import sync_api
+
+from sslviz.ui.stored import test_images as bundled_images
 
 NO_WEBGL = ["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]
 
@@ -29,7 +33,7 @@ def page(browser, request):
     page.close()
 
 
-def canvas(page, address):  # noqa: F811
+def canvas(page, address):
     """The map of the page, drawn."""
     visit(page, f"{address}/embeddings?model=tiny-simclr")
     assert page.evaluate("document.createElement('canvas').getContext('webgl')") is None
@@ -72,19 +76,16 @@ def lasso(page, place, part: float = 0.2) -> None:
     page.mouse.up()
 
 
-def test_hover_shows_the_picture_and_a_click_chooses_on_every_map(page, address):  # noqa: F811
+def test_hover_shows_the_picture_and_a_click_chooses_on_every_map(page, address):
     place = canvas(page, address)
     index = over_a_point(page, place)
-    page.wait_for_function("document.querySelector('.picture')?.width === 28")  # drawn from the sheet
-    grey = page.locator(".picture").evaluate(
-        "c => c.getContext('2d').getImageData(0, 0, 28, 28).data.filter((v, i) => i % 4 === 0)"
-    )
-    pixels = list(grey.values()) if isinstance(grey, dict) else grey
-    import numpy as np
-
-    from sslviz.ui.stored import test_images
-
-    np.testing.assert_array_equal(np.array(pixels).reshape(28, 28), test_images("mnist").x[index, 0])
+    hovered = page.locator("canvas.picture")
+    for _ in range(100):  # the sheet comes once, from a file of the server
+        if hovered.evaluate("c => c.width") == 28:
+            break
+        page.wait_for_timeout(100)
+    grey = hovered.evaluate("c => Array.from(c.getContext('2d').getImageData(0, 0, 28, 28).data)")
+    np.testing.assert_array_equal(np.array(grey).reshape(28, 28, 4)[..., 0], bundled_images("mnist").x[index, 0])
     page.mouse.down()
     page.mouse.up()
     until_chosen(page, index)
@@ -100,7 +101,7 @@ def test_hover_shows_the_picture_and_a_click_chooses_on_every_map(page, address)
     page.get_by_text("PCA of 10,000 h").wait_for()
 
 
-def test_a_lasso_selects_and_a_click_beside_lets_go(page, address):  # noqa: F811
+def test_a_lasso_selects_and_a_click_beside_lets_go(page, address):
     place = canvas(page, address)
     lasso(page, place)
     text = page.get_by_text("images in the lasso")
@@ -115,7 +116,7 @@ def test_a_lasso_selects_and_a_click_beside_lets_go(page, address):  # noqa: F81
     page.get_by_text("An image and its neighbours in h").wait_for()
 
 
-def test_the_keyboard_walks_and_chooses(page, address):  # noqa: F811
+def test_the_keyboard_walks_and_chooses(page, address):
     place = canvas(page, address)
     place.focus()
     said = page.locator(".map-view .said")
@@ -133,7 +134,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])
-def test_a_finger_chooses_on_a_phone_where_everything_fits(page, address):  # noqa: F811
+def test_a_finger_chooses_on_a_phone_where_everything_fits(page, address):
     place = canvas(page, address)
     place.scroll_into_view_if_needed()
     box = place.bounding_box()
@@ -152,7 +153,7 @@ def test_a_finger_chooses_on_a_phone_where_everything_fits(page, address):  # no
     pytest.fail("a finger chooses nothing")
 
 
-def test_ten_thousand_points_are_drawn_fast(page, address):  # noqa: F811
+def test_ten_thousand_points_are_drawn_fast(page, address):
     canvas(page, address)
     for _ in range(6):
         page.get_by_role("button", name="Zoom in").click()
@@ -162,7 +163,7 @@ def test_ten_thousand_points_are_drawn_fast(page, address):  # noqa: F811
     assert sorted(spent)[len(spent) // 2] < 50  # ms, the median on a shared core without a GPU
 
 
-def test_home_shows_the_same_map(page, address):  # noqa: F811
+def test_home_shows_the_same_map(page, address):
     visit(page, f"{address}/?model=tiny-simclr")
     place = page.locator("canvas.points")
     place.wait_for()

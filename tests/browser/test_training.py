@@ -3,8 +3,8 @@
 import re
 
 import pytest
+from browsing import WAIT, serve, settle, visit
 from playwright.sync_api import TimeoutError
-from test_walk import WAIT, browser, serve, settle, visit  # noqa: F401 (fixtures)
 from tinyimages import make_models
 
 
@@ -17,7 +17,7 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture()
-def page(browser):  # noqa: F811
+def page(browser):
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(4 * WAIT)
     page.complaints = []

@@ -1,133 +1,9 @@
 """A walk through the app in a real browser: on every page one control is moved, and the picture has to change."""
 
-import contextlib
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
-
 import pytest
-from playwright import sync_api
-from tinyimages import make_models
+from browsing import WAIT, picture, serve, settle, until_changed, visit
 
 from sslviz import ui
-
-ROOT = Path(__file__).parent.parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-WAIT = 60_000  # ms; a shared core is slow
-
-
-@contextlib.contextmanager
-def serve(models: Path, *, lag: float = 0):
-    """A server of its own on a free port of this machine; with `lag`, one that sends what it has late, seconds."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"]
-    options += ["--server.fileWatcherType=none"]
-    command = [str(Path(__file__).with_name("lagging.py")), str(lag)] if lag else ["-m", "streamlit"]
-    with (models / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, *command, "run", "app.py", *options],
-            cwd=ROOT,
-            env=os.environ | {"SSLVIZ_MODELS": str(models)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            for _ in range(480):
-                try:
-                    urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    if server.poll() is not None:
-                        pytest.fail((models / "server.log").read_text())
-                    time.sleep(0.25)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(models):
-    with serve(models) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: install it (Debian: apt-get install chromium).")
-        pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture()
-def page(browser):
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(WAIT)
-    page.complaints = []
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    yield page
-    assert page.complaints == []
-    page.close()
-
-
-def settle(page) -> None:
-    page.wait_for_timeout(250)
-    page.wait_for_selector(IDLE)
-    page.wait_for_timeout(250)
-    assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").all_inner_texts() == []
-
-
-def visit(page, url: str) -> None:
-    page.goto(url)
-    page.wait_for_selector("h1")
-    settle(page)
-
-
-def picture(page, selector: str = ".js-plotly-plot", index: int = 0) -> bytes:
-    place = page.locator(selector).nth(index)
-    place.wait_for()
-    return place.screenshot()
-
-
-def until_changed(page, before: bytes, selector: str = ".js-plotly-plot", index: int = 0) -> None:
-    """Wait until the pixels of a picture differ."""
-    end = time.monotonic() + WAIT / 1000
-    while time.monotonic() < end:
-        settle(page)
-        if picture(page, selector, index) != before:
-            return
-    pytest.fail(f"{selector} did not change")
-
-
-def until_shown(page, place, move) -> None:
-    """Move the mouse until something is shown: a chart that is still being laid out does not feel it."""
-    for _ in range(3):
-        move()
-        with contextlib.suppress(sync_api.TimeoutError):
-            return place.first.wait_for(timeout=WAIT / 3)
-    pytest.fail("the chart does not answer to the mouse")
 
 
 def test_walk_home_vae_embeddings_probe(page, address):
@@ -153,10 +29,9 @@ def test_walk_home_vae_embeddings_probe(page, address):
     page.locator("[data-testid=stPageLink]").get_by_role("link", name="map", exact=True).click()
     page.get_by_role("heading", name="Map", exact=True).wait_for()
     settle(page)
-    umap = picture(page)
+    umap = picture(page, "canvas.points")
     page.get_by_role("radio", name="PCA").or_(page.get_by_role("button", name="PCA")).first.click()
-    until_changed(page, umap)
-    until_shown(page, page.get_by_text("images in the lasso"), lambda: lasso(page))
+    until_changed(page, umap, "canvas.points")
 
     page.locator("[data-testid=stPageLink]").get_by_role("link", name="probe", exact=True).click()
     page.get_by_role("heading", name="Probe", exact=True).wait_for()
@@ -178,17 +53,6 @@ def test_walk_home_vae_embeddings_probe(page, address):
         if picture(page, ".gallery") != cells:
             return
     until_changed(page, cells, ".gallery")
-
-
-def lasso(page) -> None:
-    """Draw a lasso round the middle of the first chart."""
-    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
-    x, y, r = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, min(box["width"], box["height"]) / 5
-    page.mouse.move(x - r, y - r)
-    page.mouse.down()
-    for dx, dy in ((r, -r), (r, r), (-r, r), (-r, -r)):
-        page.mouse.move(x + dx, y + dy, steps=4)
-    page.mouse.up()
 
 
 @pytest.mark.parametrize("name, title", [("vae", "Decode"), ("embeddings", "Map"), ("probe", "Probe")])

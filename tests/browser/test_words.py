@@ -5,7 +5,7 @@ import re
 
 import pytest
 import tinytext
-from test_walk import WAIT, browser, page, serve, settle, until_shown, visit  # noqa: F401 (fixtures)
+from browsing import WAIT, serve, settle, until_shown, visit
 
 from sslviz.language import model, predict
 
@@ -27,12 +27,12 @@ def address(folder):
         yield f"{address}/language?language_model=tiny-bert"
 
 
-def answers(page) -> list[str]:  # noqa: F811
+def answers(page) -> list[str]:
     """The candidates on show, best first."""
     return page.locator(".groups button:not(.far) .token").all_inner_texts()
 
 
-def test_type_click_a_word_read_the_answer_click_a_candidate_open_a_head(page, address, folder):  # noqa: F811
+def test_type_click_a_word_read_the_answer_click_a_candidate_open_a_head(page, address, folder):
     page.set_default_timeout(4 * WAIT)
     visit(page, address)
     page.locator(".groups button").first.wait_for()
@@ -71,14 +71,14 @@ def test_type_click_a_word_read_the_answer_click_a_candidate_open_a_head(page, a
     settle(page)
 
 
-def test_what_is_typed_is_text_and_never_markup(page, address):  # noqa: F811
+def test_what_is_typed_is_text_and_never_markup(page, address):
     page.set_default_timeout(4 * WAIT)
     visit(page, f"{address}&language_text=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%20cat&language_words=0")
     page.locator(".chips button").first.wait_for()
     assert page.locator("img[src='x']").count() == 0
 
 
-def test_a_narrow_page_keeps_everything_inside(browser, address):  # noqa: F811
+def test_a_narrow_page_keeps_everything_inside(browser, address):
     narrow = browser.new_page(viewport={"width": 800, "height": 900}, color_scheme="dark")
     narrow.set_default_timeout(4 * WAIT)
     visit(narrow, address)
