@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +11,14 @@ import streamlit as st
 
 from sslviz.errors import UserError
 from sslviz.evaluation.maps import MAPS, Quality, maps_for
-from sslviz.jobs.worker import Progress
+from sslviz.jobs.worker import Progress, Worker
 from sslviz.plots import seconds
 from sslviz.store.embeddings import EMBEDDINGS
 from sslviz.ui.address import bound
 from sslviz.ui.page_shell import plain_errors
 from sslviz.ui.selection import Scene
 from sslviz.ui.stored import Stored
-from sslviz.ui.work import MAP_LIMIT, fit_map, owner, worker
+from sslviz.ui.work import fit_map, owner, worker
 
 MOST = 4  # refits of a model that stay to compare
 SEEDS = (0, 9999)
@@ -80,7 +81,9 @@ def ask(scene: Scene, refit: Refit, h: np.ndarray) -> None:
     refits.append(refit)
     del refits[:-MOST]
     with plain_errors():
-        worker().submit(job(scene, refit), owner(), lambda report: fit_map(h, refit.arguments(), report))
+        expected = MAPS[refit.method].expected_seconds(len(h))
+        work = functools.partial(fit_map, h, refit.arguments())
+        worker().submit(job(scene, refit), owner(), work, seconds=expected)
 
 
 def progress(scene: Scene, refit: Refit) -> Progress | None:
@@ -181,6 +184,6 @@ def form(scene: Scene, h: np.ndarray) -> None:
         st.button(f"Refit {MAPS[name].title}", on_click=begin, key="map_refit_begin")
         about = seconds(MAPS[name].expected_seconds(len(h)))
         st.caption(
-            f"About {about} for {len(h):,} images on one core, {seconds(MAP_LIMIT)} at the most. It can be stopped, "
-            "and is shown when it is there."
+            f"About {about} for {len(h):,} images on one core, {seconds(Worker.LONGEST)} at the most. It can be "
+            "stopped, and is shown when it is there."
         )
