@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from sslviz.methods.losses import info_nce as info_nce
     from sslviz.methods.losses import nt_xent as nt_xent
     from sslviz.store.checkpoint import load as load
-    from sslviz.training.loop import config_for as config_for
+    from sslviz.training.config import config_for as config_for
     from sslviz.training.loop import fit as fit
 
 _HOMES = {
     "KNNProbe": "sslviz.evaluation.probes",
     "LinearProbe": "sslviz.evaluation.probes",
     "UserError": "sslviz.errors",
-    "config_for": "sslviz.training.loop",
+    "config_for": "sslviz.training.config",
     "elbo": "sslviz.methods.losses",
     "encode": "sslviz.evaluation.embedding",
     "fill": "sslviz.language.predict",

@@ -10,7 +10,8 @@ PACKAGE = ROOT / "sslviz"
 # each layer may import itself and the layers before it; plots imports nothing of ours but data's facts
 LAYERS = (
     {"errors", "memory", "paths", "files"},
-    {"jobs.protocol", "jobs.child", "methods.registry"},  # facts and words that every layer above may read
+    # facts and words that every layer above may read
+    {"jobs.protocol", "jobs.child", "methods.registry", "methods.config", "methods.policies"},
     {"data"},
     {"methods"},
     {"evaluation"},

@@ -22,9 +22,10 @@ from sslviz.evaluation.protocol import evaluate
 from sslviz.language import evaluation, trigram
 from sslviz.language import model as language
 from sslviz.language.text import read_sentences
+from sslviz.methods import registry
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.store import checkpoint, embeddings
-from sslviz.training.loop import TrainConfig, config_for, evaluate_vae
+from sslviz.training.config import TrainConfig, config_for
 
 # method, dataset, changes to the method's default run, changes to its model
 RECIPES: dict[str, tuple[str, str, dict, dict]] = {
@@ -52,7 +53,6 @@ MAGNIFIED = (
     "The command gives these points again on the same processor and versions. Elsewhere h and {} differ in their last "
     "digits, which its optimisation magnifies: another layout of the same neighbourhoods."
 )
-METRIC = {"vae": "euclidean"}  # of k-NN: by distance between posterior means, by cosine where cosines were trained
 KNN_WORDS = {"cosine": "k-NN, {} neighbours by cosine", "euclidean": "k-NN, {} neighbours by distance"}
 LINEAR_WORDS = "multinomial logistic regression on standardised h"
 # what the bundled language model begins from
@@ -100,16 +100,17 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
         UserError: no model in the folder, or the full copy of its dataset is not in the data folder.
     """
     card = checkpoint.load_card(folder)
-    if card["method"] == "mlm":
+    about = registry.info(card["method"])
+    if about.kind == "text":
         raise UserError(f"{folder} is a language model: name the folder of its text with --corpus.")
     train, test = (load_images(card["dataset"], split) for split in ("train", "test"))
     _check_full(card["dataset"], train, test)
     checkpoint.save(checkpoint.load(folder), folder, card=card, dtype=torch.float16, training=False)
     model, seed = checkpoint.load(folder), card["seed"]
-    results: dict[str, Any] = evaluate_vae(model, test.x, seed=seed) if card["method"] == "vae" else {}
+    results: dict[str, Any] = model.evaluate(test.x, seed=seed) if about.evaluation else {}
     h_train, h_test = encode(model, train.x), encode(model, test.x)
     h = encode(model, load_images(card["dataset"], "test", bundled=True).x)
-    metric = METRIC.get(card["method"], "cosine")
+    metric = about.metric
     probes = {"linear": LinearProbe(seed=seed), "knn": KNNProbe(metric=metric)}
     predicted: dict[str, np.ndarray] = {}
     for name, probe in probes.items():

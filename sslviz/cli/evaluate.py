@@ -60,26 +60,28 @@ def probe(
 
 
 def evaluate(checkpoint: Positional[str], dataset: Positional[str], *, seed: int = 0, json: bool = False) -> None:
-    """Evaluate a VAE on the test images: recon, kl and negative ELBO in nats per image.
+    """Evaluate a model on the test images by its method's own measure: of a VAE recon, kl and negative ELBO in nats.
 
     Args:
-        checkpoint: a VAE's name or path.
+        checkpoint: a model's name or path.
         dataset: a name, an .npz file or a folder of class folders.
-        seed: of the samples of z.
+        seed: of what is random in the measure.
         json: print one JSON object.
     """
-    from sslviz.training.loop import evaluate_vae
+    from sslviz.methods.registry import info
 
     model, (_, test) = load_model(checkpoint), both_splits(dataset)
     check_fits(model, test, checkpoint)
-    if model.method != "vae":
+    about = info(model.method)
+    if not about.evaluation:
         raise UserError(
-            f"{checkpoint} is no VAE, so it has no ELBO; judge it with `sslviz probe {checkpoint} {dataset}`."
+            f"{checkpoint} is of {about.title}, which has no measure of its own; judge it with "
+            f"`sslviz probe {checkpoint} {dataset}`."
         )
     result = {"model": checkpoint, "dataset": dataset, "source": test.source, "n_test": len(test), "seed": seed}
-    result |= evaluate_vae(model, test.x, seed=seed)
-    text = f"recon {result['recon']:.2f} + KL {result['kl']:.2f} = {result['negative_elbo']:.2f} nats per image"
-    answer(result, json, lambda: print(f"{text} ({test.source})"))
+    found = model.evaluate(test.x, seed=seed)
+    text = ", ".join(f"{key.replace('_', ' ')} {value:.2f}" for key, value in found.items())
+    answer(result | found, json, lambda: print(f"{about.evaluation}: {text} ({test.source})"))
 
 
 def _topics(

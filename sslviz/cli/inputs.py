@@ -27,11 +27,6 @@ def encoded(checkpoint: str, dataset: str, split: str, *, bundled: bool = False)
 
 
 def check_fits(model: Any, images: Any, name: str) -> None:
-    """A model takes images of the channels (a VAE: of the shape) that it was made for."""
-    config, shape = model.config, tuple(images.x.shape[1:])
-    if model.method == "vae":
-        if shape != tuple(config.shape):
-            raise UserError(f"{name} takes images of shape {tuple(config.shape)}, {images.name} has {shape}.")
-    elif shape[0] != config.encoder.channels:
-        wanted = "grey" if config.encoder.channels == 1 else "colour"
-        raise UserError(f"{name} takes {wanted} images, {images.name} has {shape[0]} channel(s); choose another model.")
+    """A model takes images of the channels, and some of the size, that it was made for."""
+    if refusal := model.config.refusal(images.shape):
+        raise UserError(f"{name} {refusal}; choose another model, or other images than {images.name}.")

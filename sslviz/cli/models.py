@@ -110,7 +110,8 @@ def models_build(names: Positional[tuple[str, ...]] = (), *, out: Path | None = 
     """
     from sslviz.bundled.recipes import RECIPES, finish, recipe
     from sslviz.paths import assets_dir
-    from sslviz.training.loop import STATE, fit
+    from sslviz.training.loop import fit
+    from sslviz.training.state import STATE
 
     for name in names or RECIPES:
         folder = (out or assets_dir() / "models") / name

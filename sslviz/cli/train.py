@@ -20,7 +20,8 @@ def train(args: list[str]) -> None:
         sys.exit(0 if args in (["-h"], ["--help"]) else 2)
     method, dataset, *rest = args
     control = _listen(rest)
-    from sslviz.training.loop import TrainConfig, config_for, fit
+    from sslviz.training.config import TrainConfig, config_for
+    from sslviz.training.loop import fit
 
     default = config_for(method, dataset)
     if any(word.split("=")[0] in ("--epochs", "--steps", "--minutes") for word in rest):
@@ -53,9 +54,9 @@ def train(args: list[str]) -> None:
 
 def _estimate(run: Any, *, json: bool) -> None:
     """Print what a run would cost."""
-    from sslviz.training.estimate import plan
+    from sslviz.training.estimate import estimate
 
-    _, told = plan(run)
+    _, told = estimate(run)
     free = f", {told.free_mb:,.0f} are free" if told.free_mb else ""
     answer(
         told.as_dict(),
@@ -78,12 +79,12 @@ def _listen(args: list[str]) -> Any:
 def _obedient(run: Any, control: Any) -> None:
     """Train for a page, which reads JSON lines and writes commands. A new run is measured first."""
     from sslviz.bundled.recipes import store_maps
-    from sslviz.training.estimate import plan
+    from sslviz.training.estimate import estimate
     from sslviz.training.loop import fit
 
     try:
         if not run.resume:
-            run, told = plan(run)
+            run, told = estimate(run)
             tell(Estimated(told.as_dict()))
         done = None
         for event in control.drive(fit(run)):

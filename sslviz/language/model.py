@@ -13,13 +13,17 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from sslviz.errors import UserError
 from sslviz.language import hub
+from sslviz.language.batches import IGNORED, mask_words
+from sslviz.methods.base import Losses, Method, StepContext
+from sslviz.methods.config import Bounds, MethodConfig
+from sslviz.methods.losses import masked_cross_entropy
 
 if not torch.cuda.is_available():
     # transformers loads torch's compiler, and that Triton where it is installed: 80 MB for code that runs on GPUs only
@@ -29,7 +33,7 @@ MOST_WORDS = 100_000  # more than a sentence has
 
 
 @dataclass(frozen=True)
-class MaskedLMConfig:
+class MaskedLMConfig(MethodConfig):
     """How a masked language model is pretrained further.
 
     Attributes:
@@ -40,17 +44,18 @@ class MaskedLMConfig:
         freeze_embeddings: leave the word embeddings, which the head shares, as they are.
     """
 
+    method = "mlm"
     base: str = "bert-mini"
-    mask_rate: float = 0.15
-    max_length: int = 64
-    heldout: float = 0.01
+    mask_rate: Annotated[float, Bounds(0.01, 0.99)] = 0.15
+    max_length: Annotated[int, Bounds(3, 512)] = 64
+    heldout: Annotated[float, Bounds(0, 0.9)] = 0.01
     freeze_embeddings: bool = True
 
 
-class MaskedLM(nn.Module):
+class MaskedLM(Method):
     """A model of `transformers` with its tokenizer, and its head set apart from its body."""
 
-    method = "mlm"
+    Config = MaskedLMConfig
 
     def __init__(self, model: nn.Module, tokenizer: Any, config: MaskedLMConfig | None = None, name: str = "") -> None:
         super().__init__()
@@ -58,6 +63,30 @@ class MaskedLM(nn.Module):
         self.tokenizer = tokenizer
         self.config = config or MaskedLMConfig()
         self.name = name
+
+    @classmethod
+    def begin(cls, config: MaskedLMConfig, *, seed: int, data: Any = None) -> Self:
+        """The model of `config.base`, ready to be trained further on sentences; see `load_base`."""
+        return load_base(config, seed=seed, frequencies=data.frequencies() if data is not None else None)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], generator: torch.Generator, context: StepContext) -> Losses:
+        """Mask words of a batch, (ids, words) int64 (B, L) each on the CPU, and predict what stood there."""
+        (ids, words), tokenizer = batch, self.tokenizer
+        masked, labels = mask_words(
+            ids, words, rate=self.config.mask_rate, mask_id=tokenizer.mask_token_id, vocab_size=len(tokenizer),
+            generator=generator,
+        )  # fmt: skip
+        chosen, device = labels != IGNORED, self.device
+        logits = context.forward(
+            masked.to(device), (ids != tokenizer.pad_token_id).to(device), chosen.to(device)
+        )  # (M, V)
+        targets = labels[chosen].to(device)
+        loss = masked_cross_entropy(logits, targets)
+        return {"loss": loss, "accuracy": (logits.detach().argmax(1) == targets).float().mean()}
+
+    def write_files(self, folder: Path) -> bool:
+        save(self, folder)
+        return True
 
     def forward(self, ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
         """Logits of the tokens at some positions.

@@ -4,10 +4,15 @@ Width, depth and stride set the cost. The default sees CIFAR-10's 50,000 images,
 minute of one CPU core; `RESNET18` is the usual ResNet-18 with the CIFAR stem, for a GPU.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from sslviz.methods.config import Bounds, MethodConfig, OutOfBounds, check_bounds
+
+MOST_STAGES = 8
 
 
 @dataclass(frozen=True)
@@ -22,17 +27,16 @@ class EncoderConfig:
         pool: h is the mean over each cell of a pool x pool grid, concatenated; 1 is global average pooling.
     """
 
-    channels: int = 3
-    widths: tuple[int, ...] = (64, 128, 256)
-    strides: tuple[int, ...] = (2, 2, 2)
-    depth: int = 0
-    pool: int = 2
+    channels: Annotated[int, Bounds(1, 3)] = 3
+    widths: Annotated[tuple[int, ...], Bounds(1, 2048)] = (64, 128, 256)
+    strides: Annotated[tuple[int, ...], Bounds(1, 4)] = (2, 2, 2)
+    depth: Annotated[int, Bounds(0, 8)] = 0
+    pool: Annotated[int, Bounds(1, 8)] = 2
 
     def __post_init__(self) -> None:
-        if not self.widths or len(self.widths) != len(self.strides):
-            raise ValueError("an encoder needs as many strides as widths, and at least one")
-        if self.depth < 0 or min(*self.widths, *self.strides, self.channels, self.pool) < 1:
-            raise ValueError("widths, strides, channels and pool of an encoder must be at least 1, depth at least 0")
+        check_bounds(self, prefix="--model.encoder.")
+        if not 0 < len(self.widths) == len(self.strides) <= MOST_STAGES:
+            raise OutOfBounds(f"An encoder has 1 to {MOST_STAGES} --model.encoder.widths, and as many strides.")
 
     @property
     def dim(self) -> int:
@@ -97,3 +101,30 @@ class Projector(nn.Sequential):
         super().__init__(
             nn.Linear(dim, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, out)
         )
+
+
+@dataclass(frozen=True)
+class TwoViewConfig(MethodConfig):
+    """Encoder and projector of a method that compares two views of an image.
+
+    Attributes:
+        encoder: shape of the encoder.
+        hidden: width of the projector's hidden layer.
+        dim: D_z, width of the projection that the loss sees.
+    """
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    hidden: Annotated[int, Bounds(1, 8192)] = 512
+    dim: Annotated[int, Bounds(1, 4096)] = 128
+
+    @classmethod
+    def for_images(cls, shape: tuple[int, int, int]) -> Self:
+        return cls(EncoderConfig(channels=shape[0]))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (self.encoder.channels,)
+
+    @property
+    def dim_h(self) -> int:
+        return self.encoder.dim

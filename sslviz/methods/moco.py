@@ -1,18 +1,24 @@
 """MoCo: a query finds its key among a queue of keys that a slowly moving copy of the encoder has made."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.errors import UserError
-from sslviz.methods.encoders import Encoder, EncoderConfig, Projector
+from sslviz.methods.base import Arrays, Losses, Moment, StepContext, TwoViewMethod, similarities
+from sslviz.methods.encoders import Encoder, Projector, TwoViewConfig
+from sslviz.methods.losses import info_nce
+from sslviz.methods.views import two_views
+
+AGES = 4  # of keys whose drift is measured
 
 
 @dataclass(frozen=True)
-class MoCoConfig:
+class MoCoConfig(TwoViewConfig):
     """Shape, queue and momentum of a MoCo model.
 
     Attributes:
@@ -24,19 +30,30 @@ class MoCoConfig:
         temperature: divides the cosine similarities in InfoNCE.
     """
 
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    hidden: int = 512
-    dim: int = 128
+    method = "moco"
     queue_size: int = 4096
     momentum: float = 0.99
     temperature: float = 0.2
 
+    @property
+    def largest_batch(self) -> int:
+        return self.queue_size
 
-class MoCo(nn.Module):
-    """Momentum contrast, version 2 (He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297)."""
+    @property
+    def batch_reason(self) -> str:
+        return ", since its queue must hold at least one batch; raise --model.queue-size or lower --batch-size"
 
-    method = "moco"
-    training_only = ("encoder_k", "projector_k", "queue", "cursor")  # None in a model that was stored to be used only
+
+class MoCo(TwoViewMethod):
+    """Momentum contrast (He et al. 2020, arXiv:1911.05722).
+
+    Projector and views are those of its second version (Chen et al. 2020, arXiv:2003.04297). Two things are not as in
+    the papers: batches are not shuffled between devices before the keys' batch normalisation, as most runs here have
+    one device; and each view is a query once and a key once, where the papers have one query and one key an image.
+    """
+
+    Config = MoCoConfig
+    training_only = ("encoder_k", "projector_k", "queue", "cursor")
     queue: Tensor
     cursor: Tensor
 
@@ -50,17 +67,18 @@ class MoCo(nn.Module):
         self.register_buffer("queue", F.normalize(torch.randn(config.dim, config.queue_size), dim=0))  # (D_z, K)
         self.register_buffer("cursor", torch.zeros((), dtype=torch.long))  # the column that is written next
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> representation h (B, D_h), which is mapped and probed."""
-        return self.encoder(x)
+    def training_step(self, batch: Tensor, generator: torch.Generator, context: StepContext) -> Losses:
+        x1, x2 = two_views(batch, context.policy, generator=generator)
+        q = context.forward(torch.cat([x1, x2]))  # (2B, D_z)
+        with context.autocast():
+            k = self.keys(torch.cat([x2, x1]))  # each view is a query once and a key once
+        loss = info_nce(q, k, self.queue, temperature=self.config.temperature)
+        context.carried = k[: len(batch)]
+        return {"loss": loss} | similarities(q.detach(), k)
 
-    def project(self, h: Tensor) -> Tensor:
-        """h (B, D_h) -> query z (B, D_z), which only the loss sees."""
-        return self.projector(h)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> queries (B, D_z)."""
-        return self.project(self.encode(x))
+    def after_step(self, context: StepContext) -> None:
+        self.update_momentum()
+        self.enqueue(context.gather(context.carried))
 
     @torch.no_grad()
     def keys(self, x: Tensor) -> Tensor:
@@ -92,3 +110,41 @@ class MoCo(nn.Module):
         columns = (self.cursor + torch.arange(len(k), device=k.device)) % size
         self.queue[:, columns] = k.T
         self.cursor.copy_((self.cursor + len(k)) % size)
+
+    def snapshot(self, x: Tensor, moment: Moment) -> Arrays:
+        """As `TwoViewMethod.snapshot`, and `queue_state`."""
+        return super().snapshot(x, moment) | self.queue_state(moment)
+
+    @torch.no_grad()
+    def queue_state(self, moment: Moment) -> Arrays:
+        """How old the keys are, and how far the key encoder has moved since it made them.
+
+        Returns:
+            age (K,) of each column in steps, -1 where it still holds the random numbers that it began with;
+            drift_age (A,) steps, and drift (A,) the mean cosine of the keys of that age with the keys that the key
+            encoder makes of the same views now: 1 is no drift. `apart`: the distance of both encoders' weights, as a
+            share of the query encoder's length.
+        """
+        size, cursor, batch_size = self.queue.shape[1], int(self.cursor), moment.batch_size
+        behind = (cursor - 1 - torch.arange(size)) % size  # 0 for the newest key
+        age = torch.where(behind < moment.step * batch_size, behind // max(1, batch_size), -1)  # (K,)
+        ages, drift = [], []
+        if moment.batch_of is not None and moment.step:
+            oldest = min(moment.step, size // batch_size) - 1
+            ages = sorted({round(oldest * i / (AGES - 1)) for i in range(AGES)})
+            key_side = copy.deepcopy(nn.Sequential(self.encoder_k, self.projector_k)).train()  # as when they were made
+            for a in ages:
+                x, generator = moment.batch_of(moment.step - 1 - a)
+                x1, x2 = two_views(x, moment.policy, generator=generator)
+                now = F.normalize(key_side(torch.cat([x2, x1]).to(self.device))[: len(x1)], dim=1)  # (B, D_z)
+                columns = (cursor - (a + 1) * batch_size + torch.arange(batch_size)) % size
+                drift.append(float((now * self.queue[:, columns.to(self.device)].T).sum(1).mean()))
+        pairs = list(zip(self.encoder.parameters(), self.encoder_k.parameters(), strict=True))
+        apart = sum(float((q - k).square().sum()) for q, k in pairs)
+        length = sum(float(q.square().sum()) for q, _ in pairs)
+        return {
+            "age": age.numpy().astype(np.int32),
+            "drift_age": np.array(ages, np.int32),
+            "drift": np.array(drift, np.float32),
+            "apart": np.array((apart / max(length, 1e-30)) ** 0.5, np.float32),
+        }

@@ -1,14 +1,16 @@
 """SimCLR: two views of an image agree, views of other images do not."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from sslviz.methods.encoders import Encoder, EncoderConfig, Projector
+from sslviz.methods.base import TwoViewMethod
+from sslviz.methods.encoders import Encoder, Projector, TwoViewConfig
+from sslviz.methods.losses import nt_xent
 
 
 @dataclass(frozen=True)
-class SimCLRConfig:
+class SimCLRConfig(TwoViewConfig):
     """Shape and temperature of a SimCLR model.
 
     Attributes:
@@ -18,16 +20,14 @@ class SimCLRConfig:
         temperature: divides the cosine similarities in NT-Xent.
     """
 
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    hidden: int = 512
-    dim: int = 128
+    method = "simclr"
     temperature: float = 0.2
 
 
-class SimCLR(nn.Module):
+class SimCLR(TwoViewMethod):
     """A simple framework for contrastive learning (Chen et al. 2020, arXiv:2002.05709)."""
 
-    method = "simclr"
+    Config = SimCLRConfig
 
     def __init__(self, config: SimCLRConfig) -> None:
         super().__init__()
@@ -35,14 +35,5 @@ class SimCLR(nn.Module):
         self.encoder = Encoder(config.encoder)
         self.projector = Projector(config.encoder.dim, config.hidden, config.dim)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> representation h (B, D_h), which is mapped and probed."""
-        return self.encoder(x)
-
-    def project(self, h: Tensor) -> Tensor:
-        """h (B, D_h) -> projection z (B, D_z), which only the loss sees."""
-        return self.projector(h)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> z (B, D_z)."""
-        return self.project(self.encode(x))
+    def loss_of(self, z1: Tensor, z2: Tensor) -> Tensor:
+        return nt_xent(z1, z2, temperature=self.config.temperature)

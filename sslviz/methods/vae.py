@@ -1,14 +1,19 @@
 """Variational autoencoder: an image becomes a Gaussian in a small latent space, and a sample of it the image again."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
+from sslviz.data.images import to_float
+from sslviz.methods.base import SAMPLES, SHOWN, Arrays, Losses, Method, Moment, StepContext, picture
+from sslviz.methods.config import Bounds, MethodConfig, OutOfBounds
+from sslviz.methods.losses import elbo
+
 
 @dataclass(frozen=True)
-class VAEConfig:
+class VAEConfig(MethodConfig):
     """Shape and objective of a VAE.
 
     Attributes:
@@ -22,26 +27,39 @@ class VAEConfig:
         shared_head: a mistake kept as a lesson: one head serves as the mean and as the log-variance.
     """
 
-    shape: tuple[int, int, int] = (1, 28, 28)
+    method = "vae"
+    shape: Annotated[tuple[int, int, int], Bounds(1, 256)] = (1, 28, 28)
     architecture: Literal["mlp", "conv"] = "mlp"
-    hidden: int = 400
-    latent_dim: int = 20
+    hidden: Annotated[int, Bounds(1, 8192)] = 400
+    latent_dim: Annotated[int, Bounds(1, 1024)] = 20
     beta: float = 1.0
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    sigma: float = 0.1
+    sigma: Annotated[float, Bounds(1e-3, 100)] = 0.1
     shared_head: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.architecture == "conv" and (self.shape[1] % 4 or self.shape[2] % 4):
-            raise ValueError(f"a convolutional VAE needs sides divisible by 4, not {self.shape[1]} x {self.shape[2]}")
-        if min(*self.shape, self.hidden, self.latent_dim) < 1 or self.sigma <= 0 or self.beta < 0:
-            raise ValueError("shape, hidden and latent_dim must be at least 1, sigma above 0, beta at least 0")
+            raise OutOfBounds(f"A convolutional VAE needs sides divisible by 4, not {self.shape[1]} x {self.shape[2]}.")
+
+    @classmethod
+    def for_images(cls, shape: tuple[int, int, int]) -> Self:
+        return cls(shape=shape)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return tuple(self.shape)
+
+    @property
+    def dim_h(self) -> int:
+        return self.latent_dim
 
 
-class VAE(nn.Module):
+class VAE(Method):
     """Auto-encoding variational Bayes (Kingma & Welling 2014, arXiv:1312.6114)."""
 
-    method = "vae"
+    Config = VAEConfig
+    encoding = ("encoder.", "mu_head.", "logvar_head.")
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
@@ -83,6 +101,59 @@ class VAE(nn.Module):
         """Images (B, C, H, W) in [0, 1] -> (logits of x_hat (B, C, H, W), mu, logvar (B, D_z)): what `elbo` takes."""
         mu, logvar = self.encode(x)
         return self.decode_logits(self.reparameterize(mu, logvar, generator=generator)), mu, logvar
+
+    def output(self, h: Tensor) -> Tensor:
+        return self.decode(h)
+
+    def training_step(self, batch: Tensor, generator: torch.Generator, context: StepContext) -> Losses:
+        logits, mu, logvar = context.forward(batch, generator=generator)
+        config = self.config
+        loss = elbo(batch, logits, mu, logvar, beta=config.beta, likelihood=config.likelihood, sigma=config.sigma)
+        return {"loss": loss.loss, "recon": loss.recon, "kl": loss.kl}
+
+    def metrics(self, x: Tensor, h: Tensor, *, seed: int) -> dict[str, float]:
+        """recon, kl: nats per image. active_units: dimensions whose mu varies (variance over 0.01).
+
+        Source: Burda et al. 2016, arXiv:1509.00519.
+        """
+        found = self.evaluate(x, seed=seed)
+        active = {"active_units": float((h.var(0) > 0.01).sum())} if len(h) > 1 else {}
+        return {"recon": found["recon"], "kl": found["kl"]} | active
+
+    @torch.no_grad()
+    def evaluate(self, x: Tensor, *, seed: int, batch_size: int = 1000) -> dict[str, float]:
+        """Negative ELBO (beta = 1) of images in nats per image, one sample of z each; the model in eval mode.
+
+        Args:
+            x: images (N, C, H, W), uint8 or float in [0, 1].
+            seed: of the samples.
+            batch_size: images a forward pass.
+
+        Returns:
+            recon, kl, negative_elbo.
+        """
+        config, generator = self.config, torch.Generator().manual_seed(seed)
+        totals = torch.zeros(2, dtype=torch.float64)
+        for part in x.split(batch_size):
+            batch = to_float(part.to(self.device))
+            logits, mu, logvar = self(batch, generator=generator)
+            loss = elbo(batch, logits, mu, logvar, likelihood=config.likelihood, sigma=config.sigma)
+            totals += torch.stack([loss.recon, loss.kl]).double().cpu() * len(batch)
+        recon, kl = (totals / len(x)).tolist()
+        return {"recon": recon, "kl": kl, "negative_elbo": recon + kl}
+
+    def snapshot(self, x: Tensor, moment: Moment) -> Arrays:
+        """x, x_hat (10, C, H, W) and samples (40, C, H, W), uint8."""
+        shown = x[:SHOWN].to(self.device)
+        samples = self.sample(SAMPLES, generator=moment.generator())
+        return self._reconstructed(shown) | {"samples": picture(samples)}
+
+    def step_snapshot(self, x: Tensor, moment: Moment, generator: torch.Generator) -> Arrays:
+        """x, x_hat (10, C, H, W), uint8."""
+        return self._reconstructed(x[:SHOWN].to(self.device))
+
+    def _reconstructed(self, x: Tensor) -> Arrays:
+        return {"x": picture(x), "x_hat": picture(self.decode(self.encode(x)[0]))}
 
 
 def _mlp(config: VAEConfig) -> tuple[nn.Module, int, nn.Module]:

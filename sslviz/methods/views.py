@@ -9,69 +9,15 @@ which is linear and so fits into the colour matrix; torchvision turns the hue of
 """
 
 import math
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sslviz.methods.policies import ViewPolicy, blur_radius
+
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as torchvision's rgb_to_grayscale
-
-
-@dataclass(frozen=True)
-class ViewPolicy:
-    """Which transforms a view is made of, and how strong each is. A transform at its neutral value is off.
-
-    Attributes:
-        size: side of the views in pixels, 0 for that of the images. Views a little smaller than the images cost less,
-            and show things at the scale that whole images have (Touvron et al. 2019, arXiv:1906.06423).
-        crop: smallest share of the area that a resized crop keeps; 1 is off.
-        ratio: largest aspect ratio of a crop (and one over it the smallest).
-        flip: probability of a left-right flip.
-        rotate: largest rotation, degrees.
-        translate: largest shift, as a share of the width or height.
-        shear: largest horizontal shear, degrees.
-        jitter: probability that brightness, contrast, saturation and hue are changed.
-        brightness: largest relative change: the factor is uniform in [1 - b, 1 + b].
-        contrast: as brightness.
-        saturation: as brightness, for colour images.
-        hue: largest turn of the colour circle, in turns (0.5 is half way round); colour images only.
-        grey: probability of a grey view; colour images only.
-        blur: probability of a Gaussian blur.
-        blur_sigma: largest standard deviation of the blur, pixels (the smallest is 0.1).
-    """
-
-    size: int = 0
-    crop: float = 1.0
-    ratio: float = 4 / 3
-    flip: float = 0.0
-    rotate: float = 0.0
-    translate: float = 0.0
-    shear: float = 0.0
-    jitter: float = 0.0
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.1
-    grey: float = 0.0
-    blur: float = 0.0
-    blur_sigma: float = 1.0
-
-
-POLICIES: dict[str, ViewPolicy] = {
-    # a flipped digit is another sign, so digits are turned and sheared a little instead
-    "mnist": ViewPolicy(size=24, crop=0.4, rotate=15, translate=0.1, shear=15, jitter=0.8, blur=0.3),
-    "fashion_mnist": ViewPolicy(size=24, crop=0.3, flip=0.5, rotate=5, jitter=0.8, blur=0.2),
-    "cifar10": ViewPolicy(size=24, crop=0.2, flip=0.5, jitter=0.8, grey=0.2),
-}
-
-
-def policy_for(dataset: str, channels: int) -> ViewPolicy:
-    """The view policy of a bundled dataset; a person's own images get CIFAR-10's (colour) or Fashion-MNIST's (grey)."""
-    if dataset in POLICIES:
-        return POLICIES[dataset]
-    return replace(POLICIES["cifar10" if channels == 3 else "fashion_mnist"], size=0)
 
 
 def augment(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None = None) -> Tensor:
@@ -93,7 +39,7 @@ def augment(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None 
     if policy.blur:
         rows, sigma = draw.chance(policy.blur).nonzero().squeeze(1), draw.uniform(0.1, policy.blur_sigma)
         chosen = rows.to(x.device)
-        x[chosen] = blur(x[chosen], sigma[rows].to(x), radius=math.ceil(2 * policy.blur_sigma))
+        x[chosen] = blur(x[chosen], sigma[rows].to(x), radius=blur_radius(policy))
     return x
 
 

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sslviz.errors import UserError
 from sslviz.files import atomic, writing
+from sslviz.methods import registry
+from sslviz.methods.config import OutOfBounds
 from sslviz.paths import assets_dir, models_dir
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class ModelInfo:
     """What is known of a model without loading it."""
 
     name: str
-    method: str  # "vae", "simclr", "moco" or "mlm"
+    method: str  # key of the registry
     dataset: str
     path: Path
     bundled: bool
@@ -49,7 +51,8 @@ class ModelInfo:
 
     @property
     def kind(self) -> Literal["image", "language"]:
-        return "language" if self.method == "mlm" else "image"
+        about = registry.METHODS.get(self.method)
+        return "language" if about and about.kind == "text" else "image"
 
 
 # finding ------------------------------------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ def load(name: str | Path, *, device: str = "cpu", seed: int = 0) -> "nn.Module"
     if str(name).startswith(RANDOM):
         twin = str(name).removeprefix(RANDOM)
         if not any(twin == info.name for info in list_models()) and not Path(twin).exists():
-            twin = f"simclr-{twin}"
+            twin = f"{registry.DEFAULT}-{twin}"
         return build(*read_config(find(twin)), seed=seed).eval().to(device)
     folder = find(name)
     return _load_weights(folder / WEIGHTS, *read_config(folder)).eval().to(device)
@@ -140,25 +143,14 @@ def load_history(name: str | Path) -> "Iterator[tuple[int, nn.Module]]":
     """(step, model) of each saved earlier state of a model, first to last. These models can encode, nothing else."""
     folder = find(name)
     for path in sorted((folder / HISTORY).glob("step-*.safetensors")):
-        model = _load_weights(path, *read_config(folder), keep=_encodes)
+        method, config = read_config(folder)
+        model = _load_weights(path, method, config, keep=partial(_encodes, method))
         yield int(path.stem.removeprefix("step-")), model.eval()
 
 
 def build(method: str, config: object, *, seed: int) -> "nn.Module":
     """A freshly initialised model; the same seed gives the same weights, and the global generator is left alone."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return _model_types()[method][0](config)
-
-
-def _model_types() -> dict[str, tuple[type, type]]:
-    from sslviz.methods.moco import MoCo, MoCoConfig
-    from sslviz.methods.simclr import SimCLR, SimCLRConfig
-    from sslviz.methods.vae import VAE, VAEConfig
-
-    return {"vae": (VAE, VAEConfig), "simclr": (SimCLR, SimCLRConfig), "moco": (MoCo, MoCoConfig)}
+    return registry.method_class(method).begin(config, seed=seed)
 
 
 def read_config(folder: Path) -> tuple[str, Any]:
@@ -176,14 +168,27 @@ def parse_config(content: dict[str, Any], *, where: str | Path) -> tuple[str, An
     """
     import cattrs
 
-    method, types = content.get("method"), _model_types()
-    if not isinstance(method, str) or method not in types:
-        raise UserError(f"{where} names the method {method!r:.60}; known methods are {', '.join(types)}.")
+    method, known = content.get("method"), registry.image_methods()
+    if not isinstance(method, str) or method not in known:
+        raise UserError(f"{where} names the method {method!r:.60}; known methods are {', '.join(known)}.")
+    make = registry.config_class(method)
     try:
-        return method, cattrs.Converter(forbid_extra_keys=True).structure(content["model"], types[method][1])
+        return method, cattrs.Converter(forbid_extra_keys=True).structure(content["model"], make)
     except Exception as error:  # cattrs groups errors of many types; whichever it is, the file is not a config
-        reason = "; ".join(cattrs.transform_error(error)) if isinstance(error, ExceptionGroup) else str(error)
+        reason = _refusal(error)
         raise UserError(f"{where} is not a valid {method} config: {reason:.300}.") from error
+
+
+def _refusal(error: BaseException) -> str:
+    """Why a config is none: the sentence of a number out of its bounds, if there is one."""
+    import cattrs
+
+    if not isinstance(error, ExceptionGroup):
+        return str(error)
+    found, _ = error.split(OutOfBounds)
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return str(found).removesuffix(".") if found else "; ".join(cattrs.transform_error(error))
 
 
 def outline(method: str, config: object) -> "nn.Module":
@@ -191,7 +196,7 @@ def outline(method: str, config: object) -> "nn.Module":
     import torch
 
     with torch.device("meta"):
-        return _model_types()[method][0](config)
+        return registry.method_class(method)(config)
 
 
 def training_only(model: "nn.Module", names: Iterable[str]) -> set[str]:
@@ -207,9 +212,9 @@ def _needed(model: "nn.Module", key: str) -> bool:
     return not training_only(model, (key,))
 
 
-def _encodes(key: str) -> bool:
+def _encodes(method: str, key: str) -> bool:
     """Whether a tensor is needed to encode an image."""
-    return key.startswith(("encoder.", "mu_head.", "logvar_head."))
+    return key.startswith(registry.method_class(method).encoding)
 
 
 def _load_weights(path: Path, method: str, config: object, *, keep: Callable[[str], bool] = all_tensors) -> "nn.Module":
@@ -318,11 +323,7 @@ def save(
     """
     card = {"name": folder.name, "method": model.method} | card
     with writing(folder):
-        if model.method == "mlm":
-            from sslviz.language import model as language
-
-            language.save(model, folder)
-        else:
+        if not model.write_files(folder):
             keep = all_tensors if training else partial(_needed, model)
             save_weights(model, folder / WEIGHTS, dtype=dtype, keep=keep)
             write_json({"method": model.method, "model": plain(model.config)}, folder / CONFIG)
@@ -340,7 +341,9 @@ def save_history(model: "nn.Module", folder: Path, *, step: int) -> None:
 
     path = folder / HISTORY / f"step-{step:06d}.safetensors"
     with writing(path.parent):
-        save_weights(model, path, dtype=torch.float16, matrices=torch.float8_e4m3fn, keep=_encodes)
+        save_weights(
+            model, path, dtype=torch.float16, matrices=torch.float8_e4m3fn, keep=partial(_encodes, model.method)
+        )
 
 
 def save_weights(

@@ -15,7 +15,8 @@ from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import KNNProbe
 from sslviz.paths import assets_dir
 from sslviz.store import checkpoint, embeddings
-from sslviz.training.loop import config_for, evaluate_vae, fit
+from sslviz.training.config import config_for
+from sslviz.training.loop import fit
 
 BUNDLED = [name for name in RECIPES if (assets_dir() / "models" / name).is_dir()]
 
@@ -56,7 +57,7 @@ def test_the_nats_of_a_card_come_out_again(name):
     card = checkpoint.load_card(name)
     x = load_images(card["dataset"], "test", bundled=True).x[:1000]
     model = checkpoint.load(name)
-    found = [evaluate_vae(model, part, seed=0)["negative_elbo"] for part in x.split(100)]
+    found = [model.evaluate(part, seed=0)["negative_elbo"] for part in x.split(100)]
     error = np.std(found) / np.sqrt(len(found))
     assert abs(np.mean(found) - card["results"]["negative_elbo"]) < 5 * error
 

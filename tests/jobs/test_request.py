@@ -11,7 +11,8 @@ from sslviz.data import images
 from sslviz.errors import UserError
 from sslviz.jobs import request
 from sslviz.jobs.request import METHODS, SETTINGS, make_request
-from sslviz.training import loop
+from sslviz.store import checkpoint
+from sslviz.training.config import config_for, flat_of
 
 
 def ask(**changes):
@@ -20,7 +21,7 @@ def ask(**changes):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_defaults_are_those_of_the_command_line(method):
-    flat = loop._flat(loop.config_for(method, "mnist"))
+    flat = flat_of(config_for(method, "mnist"))
     for setting in SETTINGS:
         if method in setting.default and setting.option != "--threads":  # a page's run has one thread
             key = setting.option.removeprefix("--").replace("-", "_")
@@ -41,7 +42,7 @@ def test_every_encoder_is_accepted_by_the_command_line(encoder, monkeypatch):
         for dataset in ("mnist", "cifar10"):
             config = parsed(ask(method=method, encoder=encoder, dataset=dataset), monkeypatch)
             assert config.method == method and config.minutes == 2.0 and config.epochs is None and config.threads == 1
-            loop.checkpoint.build(method, dataclasses.replace(config.model), seed=0)
+            checkpoint.build(method, dataclasses.replace(config.model), seed=0)
     if encoder == "conv":
         assert config.model.likelihood == "gaussian"
 
@@ -51,7 +52,7 @@ def test_every_setting_reaches_the_run(method, monkeypatch):
     chosen = {s.option: s.high / 2 if not s.whole else int(s.high) for s in request.settings_of(method)}
     chosen["--batch-size"] = 64
     asked = ask(method=method, encoder=request.encoders_of(method)[0], settings=chosen)
-    flat = loop._flat(parsed(asked, monkeypatch))
+    flat = flat_of(parsed(asked, monkeypatch))
     for option, value in chosen.items():
         assert flat[option.removeprefix("--").replace("-", "_")] == pytest.approx(value)
 

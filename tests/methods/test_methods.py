@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from sslviz.errors import UserError
 from sslviz.methods.encoders import RESNET18, Encoder, EncoderConfig
 from sslviz.methods.moco import MoCo, MoCoConfig
 from sslviz.methods.simclr import SimCLR, SimCLRConfig
@@ -59,7 +60,7 @@ def test_resnet18_computes_what_torchvision_computes():
 
 @pytest.mark.parametrize("bad", [{"widths": (8, 8)}, {"widths": (), "strides": ()}, {"depth": -1}, {"channels": 0}])
 def test_impossible_encoders_are_refused(bad):
-    with pytest.raises(ValueError, match=r"encoder"):
+    with pytest.raises(UserError, match="encoder"):
         EncoderConfig(**bad)
 
 

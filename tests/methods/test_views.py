@@ -9,7 +9,8 @@ from torchvision.transforms import InterpolationMode
 
 from sslviz.data.images import load_images
 from sslviz.methods import views as augment
-from sslviz.methods.views import POLICIES, ViewPolicy, policy_for, two_views
+from sslviz.methods.policies import POLICIES, ViewPolicy, policy_for
+from sslviz.methods.views import two_views
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,13 @@ from sslviz.language.model import MaskedLMConfig
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.losses import nt_xent
 from sslviz.methods.moco import MoCoConfig
-from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.simclr import SimCLR, SimCLRConfig
 from sslviz.methods.vae import VAEConfig
 from sslviz.store import checkpoint
-from sslviz.training import loop
-from sslviz.training.loop import config_for, fit
+from sslviz.training import monitor
+from sslviz.training.config import command_for, config_for
+from sslviz.training.loop import fit
+from sslviz.training.state import STATE
 
 TINY = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
 MODELS = {
@@ -44,7 +46,14 @@ def data(own_digits):
 
 
 def config(method, data, out, **changes):
-    changes = {"model": MODELS[method], "batch_size": 32, "out": out, "device": "cpu", "log_every": 1} | changes
+    changes = {
+        "model": MODELS[method],
+        "batch_size": 32,
+        "out": out,
+        "device": "cpu",
+        "log_every": 1,
+        "precision": "32-true",
+    } | changes
     return config_for(method, data, **changes)
 
 
@@ -69,8 +78,8 @@ def test_a_run_tells_its_story_and_leaves_a_model(method, data, tmp_path):
     card = checkpoint.load_card(folder)
     assert card["seed"] == 0 and card["steps"] == 12 and card["command"].startswith(f"sslviz train {method} ")
     assert card["source"] and card["git_revision"] and card["versions"]["torch"] == torch.__version__
-    assert not (folder / loop.STATE).exists()
-    assert len(list((folder / "history").iterdir())) == 3
+    assert not (folder / STATE).exists()
+    assert not (folder / "history").exists()
 
 
 @pytest.mark.parametrize("method", MODELS)
@@ -142,7 +151,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path, capsys)
                 process.send_signal(signal.SIGKILL)
                 break
     assert process.wait() == -signal.SIGKILL
-    assert (out / loop.STATE).exists() and not (out / checkpoint.WEIGHTS).exists()
+    assert (out / STATE).exists() and not (out / checkpoint.WEIGHTS).exists()
     done = subprocess.run([*command, "--out", str(out), "--resume"], capture_output=True, text=True, check=True)
     assert cli.main([*command[3:], "--out", str(tmp_path / "alone")]) == 0
     outputs = (done.stdout, capsys.readouterr().out)
@@ -159,7 +168,7 @@ def test_a_run_is_not_resumed_with_other_settings(data, tmp_path):
     run.close()
     with pytest.raises(UserError, match="other settings"):
         list(fit(config("vae", data, tmp_path / "m", steps=10, lr=0.5, resume=True)))
-    (tmp_path / "m" / loop.STATE).write_bytes(b"broken")
+    (tmp_path / "m" / STATE).write_bytes(b"broken")
     with pytest.raises(UserError, match="can't be read"):
         list(fit(config("vae", data, tmp_path / "m", steps=10, resume=True)))
     with pytest.raises(UserError, match="no run to resume"):
@@ -176,7 +185,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state(data, tmp_p
     with pytest.raises(UserError, match="lower --lr"):
         list(fit(config("vae", data, tmp_path / "m", steps=400, lr=1e6, save_minutes=0.0)))
     assert not (tmp_path / "m" / checkpoint.WEIGHTS).exists()
-    state = torch.load(tmp_path / "m" / loop.STATE, weights_only=True)
+    state = torch.load(tmp_path / "m" / STATE, weights_only=True)
     assert all(value.isfinite().all() for value in state["model"].values())
 
 
@@ -184,9 +193,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state(data, tmp_p
     ("change", "word"),
     [
         ({"epochs": None}, "budget"),
-        ({"steps": 0}, "above 0"),
-        ({"epochs": -1.0}, "above 0"),
-        ({"minutes": math.inf}, "finite"),
+        ({"steps": 0}, "--steps must lie in 1"),
+        ({"epochs": -1.0}, "--epochs must lie"),
+        ({"minutes": math.inf}, "--minutes must lie"),
         ({"steps": 5, "lr": 0.0}, "--lr"),
         ({"steps": 5, "lr": math.nan}, "--lr"),
         ({"steps": 5, "batch_size": 0}, "--batch-size"),
@@ -207,15 +216,17 @@ def test_bad_settings_are_named(change, word, data, tmp_path):
 
 def test_an_alias_gets_what_its_dataset_gets():
     assert config_for("simclr", "fashion") == config_for("simclr", "fashion_mnist")
-    assert loop.command_for(config_for("simclr", "fashion")) == "sslviz train simclr fashion_mnist"
+    assert command_for(config_for("simclr", "fashion")) == "sslviz train simclr fashion_mnist"
 
 
 def test_slow_steps_are_told_one_by_one(data, tmp_path, monkeypatch):
+    step = SimCLR.training_step
+
     def slow(*args):
         time.sleep(0.6)
-        return loop.simclr_step(*args)
+        return step(*args)
 
-    monkeypatch.setitem(loop.STEPS, "simclr", slow)
+    monkeypatch.setattr(SimCLR, "training_step", slow)
     events = list(fit(config("simclr", data, tmp_path / "m", steps=3, log_every=100)))
     assert [e.step for e in events if e.event == "step"] == [1, 2, 3]
 
@@ -253,20 +264,20 @@ def test_the_collapse_gauge(data):
     model = checkpoint.build("simclr", MODELS["simclr"], seed=0)
     sets = [load_images(data, split) for split in ("train", "test")]
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    assert loop.monitor(model, *sets, seed=0)["collapse"] > 0.01
+    assert monitor.watch(model, *sets, seed=0)["z_std"] > 0.01
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     with torch.no_grad():
         model.projector[-1].weight.zero_()
-    assert loop.monitor(model, *sets, seed=0)["collapse"] == pytest.approx(0, abs=1e-6)
+    assert monitor.watch(model, *sets, seed=0)["z_std"] == pytest.approx(0, abs=1e-6)
 
 
 def test_the_command_repeats_the_run(data):
     run = config_for("moco", data, steps=3, batch_size=16, model=MODELS["moco"])
-    words = loop.command_for(run)
+    words = command_for(run)
     assert words.startswith(f"sslviz train moco {data} ")
     assert "--steps 3" in words and "--batch-size 16" in words and "--model.encoder.widths 8 8" in words
     assert "--model.queue-size 64" in words
-    assert loop.command_for(config_for("simclr", "mnist")) == "sslviz train simclr mnist"
+    assert command_for(config_for("simclr", "mnist")) == "sslviz train simclr mnist"
 
 
 WORKER = """
@@ -275,21 +286,23 @@ from pathlib import Path
 from sslviz.methods.views import ViewPolicy
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.simclr import SimCLRConfig
-from sslviz.training.loop import _prepare, config_for, generator_for, leave, simclr_step
+from sslviz.training.batches import generator_for
+from sslviz.training.config import config_for
+from sslviz.training.stepper import Stepper
 
 tiny = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
 config = config_for("simclr", "mnist", model=SimCLRConfig(tiny, 16, 8), views=ViewPolicy(), batch_size=8, device="cpu",
                     precision="32-true")
-run = _prepare(config)
+run = Stepper(config, None, precision="32-true")
 run.model.eval()  # batch statistics are each process's own, so both sides use the running ones
 run.optimizer.step = lambda *a, **k: None
 x = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(5))
 n, rank = run.fabric.world_size, run.fabric.global_rank
-simclr_step(run, x.chunk(n)[rank], generator_for(0, 0, stream=1))
+run.step(x.chunk(n)[rank], generator_for(0, 0, stream=1), lr=0.0)
 gradients = {key: p.grad for key, p in run.model.named_parameters()}
 if n > 1 and rank == 0:
     torch.save(gradients, sys.argv[1])
-leave(run)
+run.leave()
 if n > 1:
     threads = [name.read_text() for name in Path("/proc/self/task").glob("*/comm")]  # none where there is no /proc
     assert not [name for name in threads if "gloo" in name], threads
@@ -352,7 +365,14 @@ def reading(tmp_path_factory):
 
 def mlm(reading, out, **changes):
     base, text = reading
-    changes = {"batch_size": 16, "lr": 5e-3, "device": "cpu", "log_every": 1, "out": out} | changes
+    changes = {
+        "batch_size": 16,
+        "lr": 5e-3,
+        "device": "cpu",
+        "log_every": 1,
+        "out": out,
+        "precision": "32-true",
+    } | changes
     return config_for("mlm", str(text), model=MaskedLMConfig(base=str(base), freeze_embeddings=False), **changes)
 
 

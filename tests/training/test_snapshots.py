@@ -7,14 +7,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from sslviz.data.images import load_images
+from sslviz.methods.base import Moment
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
 from sslviz.methods.vae import VAEConfig
 from sslviz.methods.views import ViewPolicy, two_views
 from sslviz.store import checkpoint
-from sslviz.training import loop, snapshots
-from sslviz.training.loop import config_for, fit, generator_for
+from sslviz.training import snapshots
+from sslviz.training.batches import ImageBatches, generator_for
+from sslviz.training.config import config_for
+from sslviz.training.loop import fit
+from sslviz.training.state import STATE
+from sslviz.training.stepper import Stepper
 
 TINY = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
 MODELS = {
@@ -30,8 +36,20 @@ def data(own_digits):
 
 
 def config(method, data, out, **changes):
-    changes = {"model": MODELS[method], "batch_size": 32, "out": out, "device": "cpu", "log_every": 1} | changes
+    changes = {
+        "model": MODELS[method],
+        "batch_size": 32,
+        "out": out,
+        "device": "cpu",
+        "log_every": 1,
+        "precision": "32-true",
+    } | changes
     return config_for(method, data, **changes)
+
+
+def stepper(data):
+    given = config("moco", data, None, steps=9)
+    return Stepper(given, ImageBatches(given), precision="32-true")
 
 
 def arrays(path):
@@ -61,7 +79,7 @@ def test_a_watched_run_is_the_run_to_the_last_bit(method, data, tmp_path):
 
 def test_the_pictures_of_a_vae(data, tmp_path):
     *_, event, _ = fit(config("vae", data, tmp_path / "m", steps=2, live=True))
-    found, test = arrays(event.path), loop.load_images(data, "test")
+    found, test = arrays(event.path), load_images(data, "test")
     assert found["xy"].shape == (60, 2) and found["x"].shape == found["x_hat"].shape == (10, 1, 28, 28)
     assert found["samples"].shape == (40, 1, 28, 28) and found["samples"].dtype == np.uint8
     model = checkpoint.load(tmp_path / "m")
@@ -83,10 +101,11 @@ def test_positive_pairs_lie_on_the_diagonal(data, tmp_path):
 
 def test_the_queue_knows_its_age_and_its_drift(data):
     """Against a queue that is written by hand, with the views and the weights of each step kept."""
-    run = loop._prepare(config("moco", data, None, steps=9))
+    run = stepper(data)
+    policy = ViewPolicy(rotate=20.0)
     model, kept, x = run.model.train(), {}, torch.rand(40, 16, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     for step in range(8):  # 8 x 16 keys: more than the queue's 96
-        kept[step] = two_views(x[step], ViewPolicy(rotate=20.0), generator=generator_for(0, step, stream=1))
+        kept[step] = two_views(x[step], policy, generator=generator_for(0, step, stream=1))
         x1, x2 = kept[step]
         keys = model.keys(torch.cat([x2, x1]))
         with torch.no_grad():
@@ -95,7 +114,8 @@ def test_the_queue_knows_its_age_and_its_drift(data):
         model.update_momentum()
         model.enqueue(keys[:16])
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    found = snapshots.look_at_queue(model, kept.get, step=8, batch_size=16)
+    given = Moment(policy, step=8, batch_size=16, batch_of=lambda s: (x[s], generator_for(0, s, stream=1)))
+    found = model.queue_state(given)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert sorted(found["age"]) == sorted(list(range(6)) * 16)
     newest = (int(model.cursor) - 1) % 96
@@ -112,11 +132,11 @@ def test_the_queue_knows_its_age_and_its_drift(data):
 
 
 def test_a_young_queue_still_holds_random_numbers(data):
-    run = loop._prepare(config("moco", data, None, steps=9))
-    assert (snapshots.look_at_queue(run.model, {}.get, step=0, batch_size=16)["age"] == -1).all()
+    run = stepper(data)
+    assert (run.model.queue_state(Moment(ViewPolicy(), batch_size=16))["age"] == -1).all()
     run.model.enqueue(F.normalize(torch.randn(16, 8), dim=1))
-    views = torch.rand(2, 16, 1, 28, 28)
-    age = snapshots.look_at_queue(run.model, lambda step: tuple(views), step=1, batch_size=16)["age"]
+    batch = torch.rand(16, 1, 28, 28), torch.Generator()
+    age = run.model.queue_state(Moment(ViewPolicy(), step=1, batch_size=16, batch_of=lambda step: batch))["age"]
     assert (age == 0).sum() == 16 and (age == -1).sum() == 80
 
 
@@ -127,7 +147,7 @@ def test_a_step_alone_shows_its_own_views_and_gradients(data, tmp_path):
         pass
     event = run.send("step")
     found = arrays(event.path)
-    batches = loop.ImageBatches(given).to(torch.device("cpu"))
+    batches = ImageBatches(given).to(torch.device("cpu"))
     x = batches.batch(0, 1, rank=0, share=32)
     x1, x2 = two_views(x, given.views, generator=generator_for(given.seed, 1, stream=1))
     for key, expected in (("x", x), ("x1", x1), ("x2", x2)):
@@ -149,7 +169,7 @@ def test_gradient_norms_are_euclidean():
 def test_a_stop_before_the_first_step_has_a_state(data, tmp_path):
     run = fit(config("vae", data, tmp_path / "m", steps=4, live=True))
     assert [next(run).event for _ in range(2)] == ["start", "saved"]
-    assert (tmp_path / "m" / loop.STATE).exists()
+    assert (tmp_path / "m" / STATE).exists()
     run.close()
     *_, last = fit(config("vae", data, tmp_path / "m", steps=4, live=True, resume=True))
     assert last.event == "done" and last.step == 4

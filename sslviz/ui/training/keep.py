@@ -148,7 +148,8 @@ def script_of(command: str) -> str:
             lines.append(f"config = replace(config, {part}=replace(config.{part}, {', '.join(groups[prefix])}))")
     used = "from dataclasses import replace\n\n" if any("replace(" in line for line in lines) else ""
     return f"""{used}from sslviz.store import checkpoint
-from sslviz.training.loop import config_for, fit
+from sslviz.training.config import config_for
+from sslviz.training.loop import fit
 
 {chr(10).join(lines)}
 for event in fit(config):

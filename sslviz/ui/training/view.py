@@ -86,7 +86,7 @@ def _losses(now: RunRecord) -> None:
 def _judged(now: RunRecord) -> None:
     """Online k-NN beside a gauge of collapse."""
     colour, method = plots.encoder_colour(now.request.method), now.request.method
-    gauge, y_title = ("active_units", "active z") if method == "vae" else ("collapse", "spread of z")
+    gauge, y_title = ("active_units", "active z") if method == "vae" else ("z_std", "spread of z")
     x = [look.epoch for look in now.snapshots]
     knn = [100 * look.monitor.get("knn", np.nan) for look in now.snapshots]
     width = [look.monitor.get(gauge, np.nan) for look in now.snapshots]
@@ -98,8 +98,10 @@ def _judged(now: RunRecord) -> None:
         if "knn" in first and "knn" in last:
             before, after = (plots.percent(value["knn"], half_width=0.02) for value in (first, last))
             caption = f"{after} of test images have the class of their neighbours in h ({before} before training)."
-        if gauge == "collapse":
-            caption += f" Spread {last['collapse']:.2f}: 1 fills the sphere, 0 is collapse."
+        if gauge not in last:
+            pass
+        elif gauge == "z_std":
+            caption += f" Spread {last['z_std']:.2f}: 1 fills the sphere, 0 is collapse."
         else:
             caption += f" {last['active_units']:.0f} dimensions of z are in use."
     curves.show(

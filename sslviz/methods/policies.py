@@ -1,0 +1,86 @@
+"""Which random views each dataset gets, and how strong each transform is. Imports no torch; `views` draws them."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from sslviz.errors import UserError
+from sslviz.methods.config import Bounds, check_bounds
+
+Chance = Annotated[float, Bounds(0, 1)]
+
+
+@dataclass(frozen=True)
+class ViewPolicy:
+    """Which transforms a view is made of, and how strong each is. A transform at its neutral value is off.
+
+    Attributes:
+        size: side of the views in pixels, 0 for that of the images. Views a little smaller than the images cost less,
+            and show things at the scale that whole images have (Touvron et al. 2019, arXiv:1906.06423).
+        crop: smallest share of the area that a resized crop keeps; 1 is off.
+        ratio: largest aspect ratio of a crop (and one over it the smallest).
+        flip: probability of a left-right flip.
+        rotate: largest rotation, degrees.
+        translate: largest shift, as a share of the width or height.
+        shear: largest horizontal shear, degrees.
+        jitter: probability that brightness, contrast, saturation and hue are changed.
+        brightness: largest relative change: the factor is uniform in [1 - b, 1 + b].
+        contrast: as brightness.
+        saturation: as brightness, for colour images.
+        hue: largest turn of the colour circle, in turns (0.5 is half way round); colour images only.
+        grey: probability of a grey view; colour images only.
+        blur: probability of a Gaussian blur.
+        blur_sigma: largest standard deviation of the blur, pixels (the smallest is 0.1).
+    """
+
+    size: Annotated[int, Bounds(0, 512)] = 0
+    crop: Annotated[float, Bounds(0.01, 1)] = 1.0
+    ratio: Annotated[float, Bounds(1, 10)] = 4 / 3
+    flip: Chance = 0.0
+    rotate: Annotated[float, Bounds(0, 180)] = 0.0
+    translate: Annotated[float, Bounds(0, 1)] = 0.0
+    shear: Annotated[float, Bounds(0, 80)] = 0.0
+    jitter: Chance = 0.0
+    brightness: Annotated[float, Bounds(0, 10)] = 0.4
+    contrast: Annotated[float, Bounds(0, 10)] = 0.4
+    saturation: Annotated[float, Bounds(0, 10)] = 0.4
+    hue: Annotated[float, Bounds(0, 0.5)] = 0.1
+    grey: Chance = 0.0
+    blur: Chance = 0.0
+    blur_sigma: Annotated[float, Bounds(0.1, 20)] = 1.0
+
+    def __post_init__(self) -> None:
+        check_bounds(self, prefix="--views.")
+
+
+POLICIES: dict[str, ViewPolicy] = {
+    # a flipped digit is another sign, so digits are turned and sheared a little instead
+    "mnist": ViewPolicy(size=24, crop=0.4, rotate=15, translate=0.1, shear=15, jitter=0.8, blur=0.3),
+    "fashion_mnist": ViewPolicy(size=24, crop=0.3, flip=0.5, rotate=5, jitter=0.8, blur=0.2),
+    "cifar10": ViewPolicy(size=24, crop=0.2, flip=0.5, jitter=0.8, grey=0.2),
+}
+
+
+def policy_for(dataset: str, channels: int) -> ViewPolicy:
+    """The view policy of a bundled dataset; a person's own images get CIFAR-10's (colour) or Fashion-MNIST's (grey)."""
+    if dataset in POLICIES:
+        return POLICIES[dataset]
+    return replace(POLICIES["cifar10" if channels == 3 else "fashion_mnist"], size=0)
+
+
+def check_blur(policy: ViewPolicy, *, side: int) -> None:
+    """Whether a policy's blur fits into views of a side (pixels): its kernel reflects at their edges.
+
+    Raises:
+        UserError: it does not.
+    """
+    if policy.blur and blur_radius(policy) >= side:
+        raise UserError(
+            f"A blur of --views.blur-sigma {policy.blur_sigma:g} reaches over {blur_radius(policy)} pixels, and a view "
+            f"has {side}; lower it to {(side - 1) / 2:g} or less."
+        )
+
+
+def blur_radius(policy: ViewPolicy) -> int:
+    """Pixels on either side that the widest blur of a policy counts in."""
+    return math.ceil(2 * policy.blur_sigma)

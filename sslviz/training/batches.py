@@ -1,0 +1,160 @@
+"""What a run trains on: batches of images or of sentences, in an order that the seed and the epoch give."""
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sslviz.data.images import load_images, to_float
+from sslviz.errors import UserError
+from sslviz.language import evaluation
+from sslviz.language import model as language
+from sslviz.language.batches import bucketed, tokenise
+from sslviz.language.text import hold_out, read_sentences
+from sslviz.methods.base import Method
+from sslviz.training import monitor
+from sslviz.training.config import TrainConfig
+
+MASKED = 1000  # held-out sentences of the online evaluation of a masked language model
+
+
+class Batches(Protocol):
+    """What the loop needs of its data.
+
+    Attributes:
+        name, source: of the data, for the card.
+        things: what a batch is made of, in words.
+    """
+
+    name: str
+    source: str
+    things: str
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: torch.device) -> "Batches":
+        """The same, with what a step reads on a device."""
+        ...
+
+    def batch(self, epoch: int, position: int, *, rank: int, share: int) -> Any:
+        """What `Method.training_step` takes: this process's part of a step's batch."""
+        ...
+
+    def labels(self, epoch: int, position: int, *, rank: int, share: int) -> Tensor | None:
+        """int64 (share,), the labels of that batch."""
+        ...
+
+    def monitor(self, model: Method) -> dict[str, float]:
+        """How the model stands on held-out data; it never changes the run."""
+        ...
+
+
+def batches_for(config: TrainConfig) -> "ImageBatches | TextBatches":
+    """The data of a run.
+
+    Raises:
+        UserError: it can't be read, or is too small for a batch.
+    """
+    data = ImageBatches(config) if config.about.kind == "image" else TextBatches(config)
+    if len(data) < config.batch_size:
+        raise UserError(
+            f"A batch of {config.batch_size:,} {data.things} is larger than the {len(data):,} training {data.things}; "
+            "choose another --batch-size."
+        )
+    if config.about.labels and not getattr(data.train, "labelled", False):
+        raise UserError(f"{config.about.title} learns from labels, and these images have none; choose another method.")
+    return data
+
+
+class ImageBatches:
+    """Every training image once an epoch, in random order."""
+
+    things = "images"
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.train, self.test = load_images(config.dataset, "train"), load_images(config.dataset, "test")
+        self.name, self.source = self.train.name, self.train.source
+        self._x, self._y = self.train.x, self.train.y
+        self._order, self._order_epoch = torch.empty(0), -1
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def to(self, device: torch.device) -> "ImageBatches":
+        self._x, self._y = self.train.x.to(device), self.train.y.to(device)  # uint8; a batch becomes float
+        self._order_epoch = -1
+        return self
+
+    def batch(self, epoch: int, position: int, *, rank: int, share: int) -> Tensor:
+        """Images (share, C, H, W) in [0, 1], channels last, which convolutions are faster on."""
+        x = self._x[self._rows(epoch, position, rank, share)]
+        return to_float(x).contiguous(memory_format=torch.channels_last)
+
+    def labels(self, epoch: int, position: int, *, rank: int, share: int) -> Tensor:
+        return self._y[self._rows(epoch, position, rank, share)]
+
+    def _rows(self, epoch: int, position: int, rank: int, share: int) -> Tensor:
+        if epoch != self._order_epoch:
+            order = torch.randperm(len(self.train), generator=generator_for(self.config.seed, epoch, stream=0))
+            self._order, self._order_epoch = order.to(self._x.device), epoch
+        first = position * self.config.batch_size + rank * share
+        return self._order[first : first + share]
+
+    def monitor(self, model: Method) -> dict[str, float]:
+        return monitor.watch(model, self.train, self.test, seed=self.config.seed)
+
+
+class TextBatches:
+    """Sentences of a text file in batches of like length; the file's last ones are only watched."""
+
+    things = "sentences"
+
+    def __init__(self, config: TrainConfig) -> None:
+        # every batch of text has a shape of its own; oneDNN would keep kernels for a thousand: 1 GB more in bf16
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+        self.config, path = config, Path(config.dataset).expanduser()
+        settings: Any = config.model
+        texts, heldout = hold_out(read_sentences(path), settings.heldout)
+        self.tokenizer = language.load_tokenizer(settings.base)
+        self._pad_id = self.tokenizer.pad_token_id
+        self.train = tokenise(texts, self.tokenizer, max_length=settings.max_length)
+        self.heldout = heldout[:MASKED]
+        self.name, self.source = path.stem, f"{path.name}: {len(self.train):,} sentences"
+        self._batches, self._batches_epoch = np.empty((0, 0)), -1
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def to(self, device: torch.device) -> "TextBatches":
+        return self
+
+    def frequencies(self) -> Tensor:
+        """How often each token stands in the text (V,)."""
+        return torch.from_numpy(np.bincount(self.train.ids, minlength=len(self.tokenizer)))
+
+    def batch(self, epoch: int, position: int, *, rank: int, share: int) -> tuple[Tensor, Tensor]:
+        """Tokens and their words, int64 (share, L), on the CPU."""
+        if epoch != self._batches_epoch:
+            seed = generator_for(self.config.seed, epoch, stream=0).initial_seed()
+            self._batches = bucketed(self.train.lengths, batch_size=self.config.batch_size, seed=seed)
+            self._batches_epoch = epoch
+        rows = self._batches[position][rank * share : (rank + 1) * share]
+        return self.train.batch(rows, pad_id=self._pad_id)
+
+    def labels(self, epoch: int, position: int, *, rank: int, share: int) -> None:
+        return None
+
+    def monitor(self, model: Method) -> dict[str, float]:
+        """Top-1 and top-5 of masked whole words in sentences that are not trained on."""
+        found = evaluation.evaluate_masked(model, self.heldout, seed=self.config.seed)
+        return {key: found[key] for key in ("top1", "top5")}
+
+
+def generator_for(seed: int, index: int, *, stream: int) -> torch.Generator:
+    """The random numbers of one step (stream 1 + rank) or of one epoch's order (stream 0), whatever came before."""
+    words = np.random.SeedSequence([seed, stream, index]).generate_state(2, np.uint32)
+    return torch.Generator().manual_seed(int(words[0]) << 32 | int(words[1]))
