@@ -1,14 +1,19 @@
 """The `sslviz` command: which function answers which words. Heavy modules are imported inside the commands."""
 
+import functools
+import inspect
+import io
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import tyro
 
-from sslviz.cli import app, data, evaluate, language, maps, models, output, train
+from sslviz.cli import app, data, evaluate, language, maps, models, train
+from sslviz.cli.failures import disk_error, fail, plain, say, silence
+from sslviz.cli.signals import Interrupted, ended_by_signals
 from sslviz.errors import UserError
-from sslviz.jobs.protocol import Failed
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "app": app.app,
@@ -33,31 +38,87 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 
+# numbers that several commands take, and the least and the most that they may be
+BOUNDS: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**32 - 1),
+    "temperature": (0.01, 100.0),
+    "top_k": (1, 1000),
+    "port": (1, 65_535),
+}
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run a command and return its exit status: 0 done, 1 can't be done, 2 wrong usage, 130 interrupted."""
+    """Run a command and return its exit status.
+
+    Returns:
+        0 done, 1 can't be done, 2 wrong usage, 130 or 143 ended by Ctrl-C or SIGTERM, 141 the reader of the output has
+        gone.
+    """
+    for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks is no reason to end
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     words = sys.argv[1:] if argv is None else argv
     name = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in COMMANDS), None)
+    try:
+        with ended_by_signals():
+            status = _run(name, words)
+        sys.stdout.flush()  # what a full disk or a closed pipe has to say, it says now
+        return status
+    except UserError as error:
+        return fail(name, words, error)
+    except Interrupted as interruption:
+        say(name, str(interruption) or "interrupted")
+        return 128 + interruption.number
+    except KeyboardInterrupt:
+        say(name, "interrupted")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone; Python's own flush at the end would fail too
+        silence(sys.stdout)
+        return 141
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return fail(name, words, plain(error))
+    except Exception as error:
+        if (found := disk_error(error)) is None:
+            raise
+        return fail(name, words, found)
+
+
+def _run(name: str | None, words: list[str]) -> int:
     if name is None:
         print(usage())
         return 0 if words in ([], ["-h"], ["--help"]) else 2
-    try:
-        rest = words[len(name.split()) :]
-        command = COMMANDS[name]
-        if command is train.train:
-            command(rest)
-        else:
-            tyro.cli(command, args=rest, prog=f"sslviz {name}")
-        return 0
-    except UserError as error:
-        print(f"sslviz {name}: {error}", file=sys.stderr)
-        if "--json" in words:  # whoever reads JSON gets the reason as JSON too
-            output.tell(Failed.of(error))
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of our output has gone
-        sys.stderr.close()
-        return 1
+    command, rest = COMMANDS[name], words[len(name.split()) :]
+    if name != "fill":  # whose first word is a sentence
+        rest = [_at_home(word) for word in rest]
+    if command is train.train:
+        command(rest)
+    else:
+        tyro.cli(_within_bounds(command), args=rest, prog=f"sslviz {name}")
+    return 0
+
+
+def _at_home(word: str) -> str:
+    """A word of the command line with the home folder for a "~" that the shell has left, as in --out=~/m."""
+    option, equals, value = word.partition("=")
+    if equals and option.startswith("--"):
+        return f"{option}={os.path.expanduser(value)}"
+    return os.path.expanduser(word)
+
+
+def _within_bounds(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that refuses numbers outside `BOUNDS` before it does anything."""
+
+    @functools.wraps(command)
+    def checked(*args: Any, **options: Any) -> Any:
+        given = inspect.signature(command).bind(*args, **options).arguments
+        for key, (least, most) in BOUNDS.items():
+            if key in given and not least <= given[key] <= most:
+                raise UserError(f"--{key.replace('_', '-')} must be from {least:,} to {most:,}, not {given[key]}.")
+        return command(*args, **options)
+
+    return checked
 
 
 def usage() -> str:

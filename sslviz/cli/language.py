@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from sslviz.cli.output import answer, fetching
+from sslviz.cli.output import answer, bar, fetching
 from sslviz.errors import UserError
 
 
@@ -42,7 +42,7 @@ def fill_(
                 print(f"mask {i}")
             width = max(len(p.token) for p in mask.predictions)
             for p in mask.predictions:
-                print(f"  {p.token:{width}} {p.probability:6.1%}  {'█' * round(p.probability * 40)}".rstrip())
+                print(f"  {p.token:{width}} {p.probability:6.1%}  {bar(p.probability)}".rstrip())
 
     answer({"model": model, "text": text, "masks": rows}, json, show)
 
@@ -63,7 +63,8 @@ def evaluate_mlm(
     from sslviz.language import model as language
     from sslviz.language.text import read_sentences
 
-    network, texts = language.load(model, progress=None if json else fetching(model)), read_sentences(textfile)
+    texts = read_sentences(textfile)
+    network = language.load(model, progress=None if json else fetching(model))
     counts, which = None, None
     if corpus:
         counts, which = trigram.fit(read_sentences(corpus)), "whole"

@@ -1,6 +1,5 @@
 """`sslviz models …`: list, map, export, import, delete, and build the bundled ones."""
 
-import json as json_
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from sslviz.cli.output import answer, show_progress
+from sslviz.cli.signals import until_interrupted
 from sslviz.errors import UserError
 
 
@@ -117,9 +117,9 @@ def models_build(names: Positional[tuple[str, ...]] = (), *, out: Path | None = 
         folder = (out or assets_dir() / "models") / name
         resume = (folder / STATE).exists()
         print(f"{name} -> {folder}{' (resumed)' if resume else ''}")
-        show_progress(fit(replace(recipe(name), out=folder, resume=resume)))
+        show_progress(until_interrupted(fit(replace(recipe(name), out=folder, resume=resume))))
         results = finish(folder)["results"]
-        print(json_.dumps(results))
+        answer(results, True)
 
 
 def models_finish(
@@ -139,4 +139,4 @@ def models_finish(
         raise UserError("Name at least one folder of a model.")
     for folder in folders:
         card = finish_language(folder, corpus) if corpus else finish(folder, keep_baselines=keep_baselines)
-        print(json_.dumps({"model": card["name"]} | card["results"]), flush=True)
+        answer({"model": card["name"]} | card["results"], True)

@@ -1,6 +1,7 @@
 """What commands print: one JSON object or lines for people, and progress on stderr."""
 
 import json as json_
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +10,20 @@ from sslviz.jobs.protocol import Done, Event, Monitored, Started, Stepped
 
 
 def answer(result: dict[str, Any], json: bool, show: Callable[[], None]) -> None:
+    """Print a command's result, as one line of JSON or by `show`."""
     if json:
-        print(json_.dumps(result))
+        print(json_.dumps(strict(result), allow_nan=False), flush=True)
     else:
         show()
+
+
+def strict(value: Any) -> Any:
+    """A value that every reader of JSON takes: null for a number that is not finite."""
+    if isinstance(value, dict):
+        return {key: strict(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tell(event: Event) -> None:
@@ -41,6 +52,16 @@ def show_progress(events: Any) -> None:
                 bar.print(f"epoch {event.epoch:.2f}: {', '.join(f'{k} {v:.3f}' for k, v in event.monitor.items())}")
             elif isinstance(event, Done):
                 bar.print(f"done in {event.seconds / 60:.1f} min: {event.path}")
+
+
+def bar(share: float) -> str:
+    """A bar of up to 40 characters, of blocks where the terminal has them."""
+    block = "█"
+    try:
+        block.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        block = "#"
+    return block * round(40 * share)
 
 
 def fetching(name: str) -> Callable[[float], None]:

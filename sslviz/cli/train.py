@@ -1,7 +1,9 @@
 """`sslviz train`: a run for people, as JSON lines, or obeying a page."""
 
 import itertools
+import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,19 +11,21 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from sslviz.cli.output import answer, show_progress, tell
-from sslviz.jobs.protocol import Done, Estimated, Stored, Storing
+from sslviz.cli.signals import Interrupted, until_interrupted
+from sslviz.jobs.protocol import Done, Estimated, Moment, Started, Stored, Storing
+from sslviz.methods.registry import METHODS
 
 
 def train(args: list[str]) -> None:
-    """Train METHOD (vae, simclr, moco) on DATASET (a name, an .npz file or a folder of class folders)."""
+    """Train METHOD on DATASET (a name, an .npz file, a folder of class folders; for language a text file)."""
     if len(args) < 2 or args[0].startswith("-") or args[1].startswith("-"):
         print(f"usage: sslviz train METHOD DATASET [OPTIONS]\n\n{train.__doc__}\n")
+        print("\n".join(["METHOD is one of:", *(f"  {key:8} {info.title}" for key, info in METHODS.items()), ""]))
         print("`sslviz train simclr mnist -h` lists the options of SimCLR on MNIST with their defaults.")
         sys.exit(0 if args in (["-h"], ["--help"]) else 2)
     method, dataset, *rest = args
     control = _listen(rest)
     from sslviz.training.config import TrainConfig, config_for
-    from sslviz.training.loop import fit
 
     default = config_for(method, dataset)
     if any(word.split("=")[0] in ("--epochs", "--steps", "--minutes") for word in rest):
@@ -45,11 +49,35 @@ def train(args: list[str]) -> None:
         _estimate(arguments.run, json=arguments.json)
     elif control:
         _obedient(arguments.run, control)
-    elif arguments.json:
-        for event in fit(arguments.run):
-            tell(event)
     else:
-        show_progress(fit(arguments.run))
+        _to_the_end(arguments.run, args, json=arguments.json)
+
+
+def _to_the_end(run: Any, args: list[str], *, json: bool) -> None:
+    """Train until the budget is spent, or a signal ends it: then say how to go on."""
+    from sslviz.training.loop import fit
+
+    name = ""
+
+    def told() -> Iterator[Moment]:
+        nonlocal name
+        for event in until_interrupted(fit(run)):
+            name = event.info["name"] if isinstance(event, Started) else name
+            yield event
+
+    try:
+        if json:
+            for event in told():
+                tell(event)
+        else:
+            show_progress(told())
+    except Interrupted as end:
+        if not name or "kept" not in str(end):
+            raise
+        words = [word for word in args if word != "--resume"]
+        named = [] if run.out or run.name else ["--name", name]
+        command = shlex.join(["sslviz", "train", *words, *named, "--resume"])
+        raise Interrupted(end.number, f"{end}; go on from there with: {command}") from None
 
 
 def _estimate(run: Any, *, json: bool) -> None:
