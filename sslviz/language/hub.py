@@ -18,7 +18,7 @@ from typing import Any
 from sslviz.errors import UserError
 from sslviz.jobs.child import Child
 from sslviz.memory import free_memory
-from sslviz.paths import assets_dir, models_dir
+from sslviz.paths import assets_dir, expand, models_dir
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")  # of a model on the Hub
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
@@ -37,7 +37,7 @@ def find(name: str | Path) -> Path | None:
         for parent in (assets_dir() / "models", models_dir()):
             if (parent / text / "config.json").is_file():
                 return parent / text
-    folder = Path(name).expanduser()
+    folder = expand(name)
     if (folder / "config.json").is_file():
         return folder
     return _cached(text) if NAME.fullmatch(text) else None
@@ -91,7 +91,7 @@ def cache_dir() -> Path:
     """The Hub's cache: `HF_HUB_CACHE`, else where huggingface_hub keeps it."""
     from huggingface_hub import constants
 
-    return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).expanduser()
+    return expand(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
 
 
 def _cached(name: str) -> Path | None:

@@ -1,6 +1,5 @@
 """Text of any script: files read with care, accents composed, split into sentences. Needs no torch."""
 
-import os
 import shlex
 import stat
 import unicodedata
@@ -10,6 +9,7 @@ from pathlib import Path
 import regex
 
 from sslviz.errors import UserError
+from sslviz.paths import expand
 
 MAX_BYTES = 500_000_000  # larger text files are refused
 # What ends a sentence (Unicode's Sentence_Terminal and the ellipsis), closing marks, and what may begin the next one.
@@ -42,7 +42,7 @@ def read_sentences(path: Path) -> list[str]:
     Raises:
         UserError: no such file or none that can be read whole, not UTF-8 text, larger than 500 MB, without a sentence.
     """
-    path = Path(os.path.expanduser(path))
+    path = expand(path)
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # a pipe or a device may never end

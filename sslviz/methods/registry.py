@@ -238,7 +238,7 @@ METHODS: dict[str, MethodInfo] = {
         paper="Devlin et al. 2019, arXiv:1810.04805",
         latex=r"\mathcal{L} = -\frac{1}{|M|}\sum_{i \in M}\log p(w_i \mid \tilde{w})",
         symbols={
-            "M": ("positions that are masked", "text.mask_words"),
+            "M": ("positions that are masked", "batches.mask_words"),
             "w_i": ("the token that is hidden there", "labels"),
             r"\tilde{w}": ("the sentence with masks", "masked"),
         },

@@ -21,7 +21,7 @@ from sslviz.errors import UserError
 from sslviz.files import atomic, writing
 from sslviz.methods import registry
 from sslviz.methods.config import OutOfBounds
-from sslviz.paths import assets_dir, models_dir
+from sslviz.paths import assets_dir, expand, models_dir
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +85,7 @@ def find(name: str | Path) -> Path:
     for path in (assets_dir() / "models" / str(name), models_dir() / str(name)):
         if NAME.fullmatch(str(name)) and (path / CONFIG).is_file():
             return path
-    path = Path(name).expanduser()
+    path = expand(name)
     if path.name in (WEIGHTS, CONFIG):
         path = path.parent
     if (path / CONFIG).is_file():

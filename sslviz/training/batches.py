@@ -1,7 +1,6 @@
 """What a run trains on: batches of images or of sentences, in an order that the seed and the epoch give."""
 
 import os
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from sslviz.language import model as language
 from sslviz.language.batches import bucketed, tokenise
 from sslviz.language.text import hold_out, read_sentences
 from sslviz.methods.base import Method
+from sslviz.paths import expand
 from sslviz.training import monitor
 from sslviz.training.config import TrainConfig
 
@@ -116,7 +116,7 @@ class TextBatches:
     def __init__(self, config: TrainConfig) -> None:
         # every batch of text has a shape of its own; oneDNN would keep kernels for a thousand: 1 GB more in bf16
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
-        self.config, path = config, Path(config.dataset).expanduser()
+        self.config, path = config, expand(config.dataset)
         settings: Any = config.model
         texts, heldout = hold_out(read_sentences(path), settings.heldout)
         self.tokenizer = language.load_tokenizer(settings.base)

@@ -24,7 +24,7 @@ from sslviz.errors import ErrorCode, UserError
 from sslviz.files import writing
 from sslviz.jobs.protocol import Moment as Event
 from sslviz.methods.base import Moment
-from sslviz.paths import models_dir
+from sslviz.paths import expand, models_dir
 from sslviz.store import checkpoint
 from sslviz.training import snapshots
 from sslviz.training.batches import ImageBatches, TextBatches, batches_for
@@ -212,7 +212,7 @@ def folder_for(config: TrainConfig) -> Path:
         UserError: there is a finished model, or no state to resume from, or the folder can't be written to.
     """
     if config.out:
-        folder = config.out.expanduser()
+        folder = expand(config.out)
     elif config.name:
         folder = models_dir() / checkpoint.check_name(config.name)
     else:
