@@ -6,6 +6,7 @@ from sklearn.metrics import confusion_matrix
 
 from sslviz import plots, ui
 from sslviz.evaluation import intervals
+from sslviz.methods.registry import METHODS
 
 scene = ui.open_page("probe")
 ui.need_model(scene)
@@ -22,6 +23,7 @@ def row(label: str, accuracy: float, method: str, n: int, labels: str = "") -> d
         "accuracy": accuracy,
         "interval": interval,
         "method": method,
+        "colour": METHODS[method].colour if method in METHODS else None,
         "n": n,
     }
 

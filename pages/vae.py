@@ -4,9 +4,11 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
+from sslviz.methods.registry import METHODS
 
 scene = ui.open_page("vae")
 ui.need_model(scene)
+colour = METHODS[scene.method].colour
 images, model, posterior = ui.test_images(scene.data), ui.load_model(scene), ui.posterior(scene)
 names, size = images.class_names, model.config.latent_dim
 kl = posterior.kl.mean(axis=0)  # (D,) nats per image
@@ -88,7 +90,7 @@ def traverse() -> None:
     idle = int((kl < 0.05).sum())
     with right:
         ui.show(
-            plots.plot_traversal(x, rows, steps, kl[rows], posterior.mu[chosen, rows], title=title),
+            plots.plot_traversal(x, rows, steps, kl[rows], posterior.mu[chosen, rows], title=title, colour=colour),
             key="vae_traverse",
             alt="Decoded images, one row for each latent dimension",
             still=True,
@@ -113,7 +115,7 @@ def interpolate() -> None:
     )
     blend = (1 - t[..., None, None]) * images.x[a] / 255 + t[..., None, None] * images.x[b] / 255
     rows = [ui.decode(model, straight), ui.decode(model, bent), blend.astype(np.float32)]
-    labels, green = ("linear z", "spherical z", "pixel blend"), plots.ENCODER_COLOURS["vae"]
+    labels, green = ("linear z", "spherical z", "pixel blend"), colour
     costs = [ui.costs(model, row).sum(axis=1) for row in rows]  # (7,) nats each
     looks = ((green, "solid"), (green, "dot"), (plots.BASELINE_GREY, "dash"))
     curves = [(label, cost, *look) for label, cost, look in zip(labels, costs, looks, strict=True)]

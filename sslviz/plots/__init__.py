@@ -29,13 +29,11 @@ from sslviz.plots.maps import aligned, class_anchors, plot_map, spread
 from sslviz.plots.matrices import plot_confusion, plot_similarity
 from sslviz.plots.theme import (
     BASELINE_GREY,
-    ENCODER_COLOURS,
     GRID_GREY,
     INK,
     MODE_BAR,
     PETROFF,
     class_colour,
-    encoder_colour,
     in_ink,
     nats,
     percent,
@@ -47,7 +45,6 @@ from sslviz.plots.theme import (
 
 __all__ = [
     "BASELINE_GREY",
-    "ENCODER_COLOURS",
     "GRID_GREY",
     "INK",
     "MODE_BAR",
@@ -56,7 +53,6 @@ __all__ = [
     "class_anchors",
     "class_colour",
     "data_uri",
-    "encoder_colour",
     "in_ink",
     "mosaic",
     "nats",

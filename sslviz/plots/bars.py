@@ -10,10 +10,8 @@ import plotly.graph_objects as go
 
 from sslviz.plots.theme import (
     BASELINE_GREY,
-    ENCODER_COLOURS,
     MODE_BAR,
     class_colour,
-    encoder_colour,
     new_figure,
     percent,
     plain,
@@ -57,8 +55,8 @@ def plot_accuracy(
     """Draw accuracies with their intervals, best on top; encoders are filled discs, baselines grey open diamonds.
 
     Args:
-        rows: dicts with `label`, `accuracy`, `interval` (low, high) in [0, 1], `method` (an encoder's, or
-            "baseline").
+        rows: dicts with `label`, `accuracy`, `interval` (low, high) in [0, 1], and `colour`: an encoder's, None for a
+            baseline.
         title: probe, labels and images.
         chance: accuracy of guessing, drawn as a dotted line where the axis reaches it.
         height: pixels, whatever the number of rows, so that nothing moves when rows come.
@@ -67,7 +65,7 @@ def plot_accuracy(
     figure = new_figure(title, height=height)
     low = min([row["interval"][0] for row in rows], default=0.0)
     for row in rows:
-        known = row["method"] in ENCODER_COLOURS
+        colour = row["colour"] or BASELINE_GREY
         low_i, high_i = row["interval"]
         figure.add_trace(
             go.Scatter(
@@ -75,17 +73,17 @@ def plot_accuracy(
                 y=[plain(row["label"])],
                 mode="markers+text",
                 marker=dict(
-                    color=encoder_colour(row["method"]),
+                    color=colour,
                     size=14,
-                    symbol="circle" if known else "diamond-open",
-                    line=dict(width=0 if known else 2.5, color=encoder_colour(row["method"])),
+                    symbol="circle" if row["colour"] else "diamond-open",
+                    line=dict(width=0 if row["colour"] else 2.5, color=colour),
                 ),
                 error_x=dict(
                     type="data",
                     symmetric=False,
                     array=[100 * (high_i - row["accuracy"])],
                     arrayminus=[100 * (row["accuracy"] - low_i)],
-                    color=encoder_colour(row["method"]),
+                    color=colour,
                     thickness=2,
                     width=6,
                 ),

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.plots.maps import spread
-from sslviz.plots.theme import BASELINE_GREY, ENCODER_COLOURS, GRID_GREY, MODE_BAR, PETROFF, new_figure, plain
+from sslviz.plots.theme import BASELINE_GREY, GRID_GREY, MODE_BAR, PETROFF, new_figure, plain
 
 
 def plot_curves(
@@ -44,7 +44,7 @@ def plot_curves(
         figure.layout["yaxis" if n == 0 else f"yaxis{n + 1}"] = dict(
             domain=[max(0.0, top - room), top], anchor="x", title=dict(text=y_title, font_size=14), nticks=4,
             tickfont_size=13, range=[middle - 0.58 * reach, middle + 0.58 * reach], automargin=True,
-            gridcolor=GRID_GREY, zeroline=False,
+            gridcolor=GRID_GREY, zeroline=False, showticklabels=bool(values),
         )  # fmt: skip
         labels = []
         for name, x, y, colour, dash in curves:
@@ -68,7 +68,7 @@ def plot_curves(
             )  # fmt: skip
     figure.layout.annotations = notes
     last = "y" if len(panels) == 1 else f"y{len(panels)}"
-    figure.update_xaxes(title=dict(text=x_title, standoff=8), range=[0, end], anchor=last)
+    figure.update_xaxes(title=dict(text=x_title, standoff=8), range=[0, end], anchor=last, showticklabels=bool(ends))
     widest = max((len(note["text"]) - 7 for note in notes), default=0)
     figure.update_layout(margin=dict(t=MODE_BAR, b=4, l=4, r=16 + 8 * widest), hovermode="x")
     return figure
@@ -105,7 +105,7 @@ def plot_losses(losses: Any, *, steps: int, title: str, height: int = 260) -> go
     """Draw the loss of each step so far, on an axis that has room for all.
 
     Args:
-        losses: (K,) nats per masked piece, of the first K steps.
+        losses: (K,) nats per masked token, of the first K steps.
         steps: how many there will be.
         title: what is trained.
         height: pixels.
@@ -115,33 +115,35 @@ def plot_losses(losses: Any, *, steps: int, title: str, height: int = 260) -> go
     line = dict(color=PETROFF[0], width=3)
     figure.add_trace(go.Scatter(x=np.arange(1, len(losses) + 1), y=losses, mode="lines+markers", line=line))
     figure.update_xaxes(title="step", range=[0.5, max(2, steps) + 0.5], nticks=8)
-    figure.update_yaxes(title="loss (nats per masked piece)", rangemode="tozero", nticks=5)
+    figure.update_yaxes(title="loss (nats per masked token)", rangemode="tozero", nticks=5)
+    if not len(losses):
+        figure.update_yaxes(showticklabels=False)  # numbers of an axis that nothing is drawn on would say 0 to 1
     figure.update_layout(margin=dict(t=MODE_BAR, b=4), hovermode="x")
     return figure
 
 
-def plot_queue(age: Any, drift_age: Any, drift: Any, *, title: str, height: int = 380) -> go.Figure:
-    """Draw how many keys of each age MoCo's queue holds, and how well keys of some ages still hold.
+def plot_queue(age: Any, drift_age: Any, drift: Any, *, title: str, colour: str, height: int = 380) -> go.Figure:
+    """Draw how many keys of each age a queue holds, and how well keys of some ages still hold.
 
     Args:
         age: (K,) steps, -1 for random numbers that no step has written over yet.
         drift_age: (A,) steps.
         drift: (A,) mean cosine of the keys of that age with the same keys made now.
         title: of which queue.
+        colour: of both curves.
         height: pixels.
     """
     age = np.asarray(age)
     ages, counts = np.unique(age[age >= 0], return_counts=True)
-    green = ENCODER_COLOURS["moco"]
     figure = plot_curves(
         [
-            ("keys", [("", ages, counts, green, "solid")]),
-            ("cosine with the key now", [("", drift_age, drift, green, "solid")]),
+            ("keys", [("", ages, counts, colour, "solid")]),
+            ("cosine with the key now", [("", drift_age, drift, colour, "solid")]),
         ],
         title=title, x_title="age of the key (steps)", height=height,
     )  # fmt: skip
-    figure.data[0].update(mode="lines", line=dict(shape="hvh", color=green, width=2.5), fill="tozeroy")
-    figure.data[1].update(mode="lines+markers", marker=dict(size=9, color=green))
+    figure.data[0].update(mode="lines", line=dict(shape="hvh", color=colour, width=2.5), fill="tozeroy")
+    figure.data[1].update(mode="lines+markers", marker=dict(size=9, color=colour))
     figure.layout.annotations = ()
     figure.layout.yaxis.range = [0, 1.15 * max(1, int(counts.max(initial=1)))]
     figure.update_xaxes(range=[-0.5, max(1, int(age.max(initial=1))) + 0.5])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from sslviz.plots.theme import ENCODER_COLOURS, MODE_BAR, nats, new_figure
+from sslviz.plots.theme import MODE_BAR, nats, new_figure
 
 
 def pixels(images: Any) -> np.ndarray:
@@ -164,7 +164,9 @@ def plot_reconstructions(x: Any, x_hat: Any, costs: Any, *, title: str) -> go.Fi
     )
 
 
-def plot_traversal(images: Any, dimensions: Any, steps: Any, kl: Any, own: Any, *, title: str) -> go.Figure:
+def plot_traversal(
+    images: Any, dimensions: Any, steps: Any, kl: Any, own: Any, *, title: str, colour: str
+) -> go.Figure:
     """Draw what each of some latent dimensions does while the others are held.
 
     Args:
@@ -174,16 +176,17 @@ def plot_traversal(images: Any, dimensions: Any, steps: Any, kl: Any, own: Any, 
         kl: (R,) nats.
         own: (R,) values of the image that the walk starts from; the nearest step is framed.
         title: what is walked.
+        colour: of the frames, `#rrggbb`.
     """
     steps, own = np.asarray(steps), np.asarray(own)
     nearest = np.abs(own[:, None] - steps).argmin(axis=1)  # (R,)
-    frames = [ENCODER_COLOURS["vae"] if j == here else None for here in nearest for j in range(len(steps))]
+    frames = [colour if j == here else None for here in nearest for j in range(len(steps))]
     return plot_images(
         images,
         row_labels=[f"z<sub>{d}</sub>   {nats(value)}" for d, value in zip(dimensions, kl, strict=True)],
         column_labels=["0" if abs(s) < 1e-9 else f"{s:+.2f}".replace("-", "−") for s in steps],
         title=title,
-        x_title="value of the dimension, prior standard deviations; framed: nearest to the image's own",
+        x_title="prior standard deviations; framed: the image's own",
         frames=frames,
     )
 

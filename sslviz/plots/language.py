@@ -96,7 +96,7 @@ def plot_heads(attention: Any, *, chosen: int, title: str, height: int = 380) ->
     `customdata`, layer * heads + head.
 
     Args:
-        attention: (layers, heads, L, L), rows the piece that looks, columns the piece that is looked at.
+        attention: (layers, heads, L, L), rows the token that looks, columns the token that is looked at.
         chosen: layer * heads + head, framed.
         title: what is shown.
         height: pixels.
@@ -149,11 +149,11 @@ def plot_heads(attention: Any, *, chosen: int, title: str, height: int = 380) ->
 
 
 def plot_attention_matrix(weights: Any, tokens: Sequence[str], *, title: str, height: int = 420) -> go.Figure:
-    """Draw how much each piece (row) looks at each other (column).
+    """Draw how much each token (row) looks at each other (column).
 
     Args:
         weights: (L, L), each row sums to one.
-        tokens: L pieces.
+        tokens: L of them.
         title: whose attention.
         height: pixels.
     """
@@ -192,11 +192,11 @@ def plot_attention_arcs(
 ) -> go.Figure:
     """Draw attention as arcs over the sentence: above to what comes later, below to what came before.
 
-    An arc's width goes with its weight; those of the pieces in focus are coloured, the others grey.
+    An arc's width goes with its weight; those of the tokens in focus are coloured, the others grey.
 
     Args:
         weights: (L, L), each row sums to one.
-        tokens: L pieces.
+        tokens: L of them.
         title: whose attention.
         focus: positions whose arcs stand out.
         least: weights under this are not drawn.

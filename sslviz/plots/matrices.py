@@ -22,7 +22,7 @@ def _fading_cividis() -> list[tuple[float, str]]:
 
 
 def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, height: int = 560) -> go.Figure:
-    """Draw a confusion matrix: errors coloured by their count, the diagonal left plain with each class's recall.
+    """Draw a confusion matrix of counts: errors coloured by theirs, the diagonal left plain and bold.
 
     Every cell carries `customdata`, true class * K + predicted class, so that a click can bring its images.
 
@@ -52,12 +52,11 @@ def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, heigh
         )
     )
     true, predicted = (index.ravel() for index in np.indices((count, count)))
-    recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
     annotations = []
     for i, j in zip(true, predicted, strict=True):
         share = matrix[i, j] / most
         if i == j:
-            font, text = dict(size=14), f"<b>{100 * recall[i]:.0f}</b>"
+            font, text = dict(size=14), f"<b>{matrix[i, j]:,}</b>"
         else:  # few errors: the page's own ink on a faded cell; more: white, then black on the bright end
             colour = {} if share < 0.3 else {"color": "#ffffff" if share < 0.6 else "#000000"}
             font, text = dict(size=14, **colour), f"{matrix[i, j]}" if matrix[i, j] else ""
@@ -79,7 +78,11 @@ def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, heigh
     axis = dict(type="category", dtick=1, categoryorder="array", categoryarray=names, showgrid=False, ticks="")
     long = max(map(len, names), default=0) > 3
     figure.update_xaxes(
-        **axis, title="predicted class", tickangle=-45 if long else 0, constrain="domain", range=[-0.5, count - 0.5]
+        **axis,
+        title="predicted class (cells count images)",
+        tickangle=-45 if long else 0,
+        constrain="domain",
+        range=[-0.5, count - 0.5],
     )
     figure.update_yaxes(**axis, title="true class", range=[count - 0.5, -0.5], scaleanchor="x", constrain="domain")
     figure.update_layout(hovermode="closest", clickmode="event+select", dragmode=False, margin=dict(t=MODE_BAR, b=4))

@@ -21,7 +21,6 @@ PETROFF = (
     "#717581",
     "#92dadd",
 )
-ENCODER_COLOURS = {"vae": "#00897b", "simclr": "#5b6be1", "moco": "#c9508e", "supervised": "#b07400", "mlm": "#0b84c6"}
 BASELINE_GREY = "#8a919c"
 GRID_GREY = "rgba(128, 138, 150, 0.25)"  # reads on white and on near-black alike
 INK = {"light": "#18202b", "dark": "#e9edf2"}  # text on a page of either theme
@@ -44,11 +43,6 @@ pio.templates["sslviz"] = go.layout.Template(
 def class_colour(label: int) -> str:
     """Return the colour of a class; past ten classes the palette starts again, so show the name beside it."""
     return PETROFF[int(label) % len(PETROFF)]
-
-
-def encoder_colour(method: str) -> str:
-    """Return the one colour that an encoder keeps on every page; baselines and random encoders are grey."""
-    return ENCODER_COLOURS.get(method, BASELINE_GREY)
 
 
 def percent(accuracy: float, *, half_width: float = 0.0) -> str:

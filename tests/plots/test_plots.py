@@ -94,8 +94,35 @@ def test_words_carry_units_and_no_more_digits_than_the_noise_allows():
 
 def test_colours_keep_their_order_and_baselines_are_grey():
     assert [plots.class_colour(i) for i in (0, 9, 10)] == [plots.PETROFF[0], plots.PETROFF[9], plots.PETROFF[0]]
-    assert plots.encoder_colour("baseline") == plots.encoder_colour("random") == plots.BASELINE_GREY
-    assert len({plots.encoder_colour(m) for m in ("vae", "simclr", "moco")}) == 3
+
+
+def test_no_method_is_named():
+    """What a method's figures look like, its colour among it, comes from its entry in the registry."""
+    from sslviz.methods.registry import METHODS
+
+    text = "\n".join(path.read_text() for path in (ROOT / "sslviz/plots").glob("*.py")).lower()
+    for method, info in METHODS.items():
+        assert not re.search(rf"\b({method}|{info.title.lower()})\b", text)
+
+
+def test_a_figure_hands_its_title_over_and_keeps_no_room_for_it():
+    figure = plots.plot_counts(np.arange(3), NAMES[:3], title="A long title that a phone would cut")
+    title, bare = plots.without_title(figure, tools=False)
+    assert title == figure.layout.title.text and not bare.layout.title.text
+    assert figure.layout.margin.t - bare.layout.margin.t == figure.layout.height - bare.layout.height > 20
+    assert plots.without_title(figure, tools=True)[1].layout.margin.t == plots.MODE_BAR
+
+
+def test_axes_without_a_curve_have_no_numbers():
+    empty = plots.plot_curves([("loss (nats)", [("loss", [], [], "#000000", "solid")])], title="t", x_title="epoch")
+    assert empty.layout.yaxis.showticklabels is False and empty.layout.xaxis.showticklabels is False
+    drawn = plots.plot_curves([("loss", [("loss", [0, 1], [1, 2], "#000000", "solid")])], title="t", x_title="epoch")
+    assert drawn.layout.yaxis.showticklabels and drawn.layout.xaxis.showticklabels
+
+
+def test_maps_need_no_webgl():
+    figure = plots.plot_map(np.eye(2), np.arange(2), NAMES[:2], title="t")
+    assert {trace.type for trace in figure.data} == {"scatter"}
 
 
 def test_map_carries_row_ids_and_names_every_class_that_is_there():
@@ -138,7 +165,7 @@ def test_confusion_cells_carry_their_classes_and_leave_the_diagonal_plain():
     assert np.isnan(np.diag(heat.z)).all() and heat.z[2, 1] == 4 and np.isnan(heat.z[0, 2])
     assert divmod(int(cells.customdata[3]), 3) == (1, 0) and (cells.y[3], cells.x[3], cells.text[3]) == ("1", "0", "1")
     texts = {(a.y, a.x): a.text for a in figure.layout.annotations}
-    assert texts["0", "0"] == "<b>80</b>" and texts["2", "1"] == "4" and texts["0", "2"] == ""
+    assert texts["0", "0"] == "<b>8</b>" and texts["2", "1"] == "4" and texts["0", "2"] == ""
 
 
 def test_a_perfect_confusion_matrix_can_be_drawn():
@@ -147,8 +174,8 @@ def test_a_perfect_confusion_matrix_can_be_drawn():
 
 def test_accuracy_sorts_and_tells_encoders_from_baselines_by_shape():
     rows = [
-        {"label": "simclr", "accuracy": 0.9, "interval": (0.89, 0.91), "method": "simclr"},
-        {"label": "pixels", "accuracy": 0.95, "interval": (0.94, 0.96), "method": "baseline"},
+        {"label": "simclr", "accuracy": 0.9, "interval": (0.89, 0.91), "colour": "#5b6be1"},
+        {"label": "pixels", "accuracy": 0.95, "interval": (0.94, 0.96), "colour": None},
     ]
     figure = plots.plot_accuracy(rows, title="t", chance=0.1)
     assert [t.y[0] for t in figure.data] == ["simclr", "pixels"]

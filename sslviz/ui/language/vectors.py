@@ -15,6 +15,7 @@ from sslviz import plots, ui
 from sslviz.bundled import topics
 from sslviz.evaluation import maps
 from sslviz.evaluation.neighbours import neighbours
+from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint, embeddings
 from sslviz.ui.language.model_picker import Speaker, ask, models
 from sslviz.ui.language.sentence_input import Asked
@@ -302,7 +303,7 @@ def _scores(speaker: Speaker, found: Known, layer: int) -> None:
             "label": name,
             "accuracy": value,
             "interval": accuracy_interval(value, n),
-            "method": "mlm" if name == speaker.name else "baseline",
+            "colour": METHODS["mlm"].colour if name == speaker.name else None,
         }
         for name, value in values.items()
     ]
@@ -322,7 +323,7 @@ def _scores(speaker: Speaker, found: Known, layer: int) -> None:
     )
     x = list(range(len(by_layer)))
     curves = [
-        (PROBES[key], x, [100 * value for value in found.scores[key][0]], plots.encoder_colour("mlm"), dash)
+        (PROBES[key], x, [100 * value for value in found.scores[key][0]], METHODS["mlm"].colour, dash)
         for key, dash in (("linear", "solid"), ("knn", "dot"))
     ]
     top = int(np.argmax(by_layer))

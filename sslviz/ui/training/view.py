@@ -14,6 +14,7 @@ import streamlit as st
 from sslviz import plots
 from sslviz.data import images
 from sslviz.jobs.record import RunRecord, Snapshot
+from sslviz.methods.registry import METHODS
 from sslviz.ui.training import curves
 
 PROGRESS = 64  # pixels of the bar, and of what stands beside it
@@ -60,7 +61,7 @@ def chosen(now: RunRecord) -> Snapshot | None:
 
 
 def _losses(now: RunRecord) -> None:
-    colour = plots.encoder_colour(now.request.method)
+    colour = METHODS[now.request.method].colour
     x = [point.epoch for point in now.points]
     parts = ("recon", "kl") if now.request.method == "vae" else ("positive", "negative")
     names = {"recon": "recon", "kl": "KL", "positive": "pairs", "negative": "others"}
@@ -85,7 +86,7 @@ def _losses(now: RunRecord) -> None:
 
 def _judged(now: RunRecord) -> None:
     """Online k-NN beside a gauge of collapse."""
-    colour, method = plots.encoder_colour(now.request.method), now.request.method
+    colour, method = METHODS[now.request.method].colour, now.request.method
     gauge, y_title = ("active_units", "active z") if method == "vae" else ("z_std", "spread of z")
     x = [look.epoch for look in now.snapshots]
     knn = [100 * look.monitor.get("knn", np.nan) for look in now.snapshots]
@@ -227,7 +228,8 @@ def pictures(now: RunRecord, look: Snapshot | None) -> None:
             caption += f"{100 * float(found['apart'].ravel()[0]):.1f} % apart."
             curves.show(
                 lambda: plots.plot_queue(
-                    found["age"], found["drift_age"], found["drift"], title=aged, height=PICTURES
+                    found["age"], found["drift_age"], found["drift"], title=aged,
+                    colour=METHODS[now.request.method].colour, height=PICTURES,
                 ),
                 key="train_queue", alt="Age and drift of keys", caption=caption, once=once,
             )  # fmt: skip
