@@ -163,6 +163,15 @@ def describe(name: str | os.PathLike, *, bundled: bool = False) -> Description:
     )
 
 
+def count_copies(name: str | os.PathLike) -> int:
+    """How many test images of own images are copies of training images: both splits are read, a file block by block.
+
+    Raises:
+        UserError: as `load_images`.
+    """
+    return _locate(name, bundled=False).count_copies()
+
+
 def write_without_copies(name: str | os.PathLike, out: Path) -> tuple[int, int]:
     """Write own images as an `.npz` whose test split lacks the images that are also among the training images.
 
@@ -248,11 +257,13 @@ class _Located:
         what = "partial copy in the data folder: " if self.kind == "full" else "bundled subset: "
         return what + " and ".join(f"{n:,} of {official[s]:,} {s}" for s, n in counts.items()) + " images"
 
+    def count_copies(self, split: str = "", x: np.ndarray | None = None) -> int:
+        """How many test images are copies of training images; x, where it is given, are the images of `split`."""
+        return len(copies.find_copies(*(self._digests(part, x if part == split else None) for part in npz.SPLITS)))
+
     def say_copies(self, split: str, x: np.ndarray) -> str:
         """Of own images: how many test images are copies of training images, "" where none is; x is of `split`."""
-        if self.kind != "own":
-            return ""
-        n = len(copies.find_copies(*(self._digests(part, x if part == split else None) for part in npz.SPLITS)))
+        n = self.count_copies(split, x) if self.kind == "own" else 0
         if not n:
             return ""
         are = "is a copy of a training image" if n == 1 else "are copies of training images"

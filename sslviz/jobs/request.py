@@ -5,21 +5,15 @@ Knows no torch: the defaults below are those of `train.config_for`, which a test
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from sslviz.data import images, npz
+from sslviz.data import images
 from sslviz.errors import UserError
-from sslviz.paths import data_dir
 from sslviz.store.checkpoint import NAME, RANDOM
 
 METHODS = {"vae": "VAE", "simclr": "SimCLR", "moco": "MoCo"}
-OWN = "own"  # folder of people's own images in the data folder
-OWN_BYTES, OWN_TOTAL = 60_000_000, 600_000_000  # of one file, of all
 
 
 @dataclass(frozen=True)
@@ -190,31 +184,3 @@ def make_request(
     if "--threads" not in options:
         options += ["--threads", "1"]
     return TrainingRequest(method, dataset, tuple(options), minutes, name)
-
-
-def keep_images(name: str, content: bytes) -> Path:
-    """Keep a person's own `.npz` of images, checked, under a name that its bytes give.
-
-    Args:
-        name: what the file was called; only its harmless characters are used.
-        content: the file.
-
-    Raises:
-        UserError: too large, no space left for own images, or not a file of images (`sslviz.data.npz` says what is).
-    """
-    if len(content) > OWN_BYTES:
-        raise UserError(f"The file has {len(content) / 1e6:.0f} MB: make it smaller than {OWN_BYTES / 1e6:.0f}.")
-    folder = data_dir() / OWN
-    stem = re.sub(r"[^a-z0-9]+", "-", Path(name).stem.lower()).strip("-")[:24] or "images"
-    path = folder / f"{stem}-{hashlib.sha256(content).hexdigest()[:8]}.npz"
-    if path.exists():
-        return path
-    if sum(file.stat().st_size for file in folder.glob("*.npz")) + len(content) > OWN_TOTAL:
-        raise UserError(f"Own images fill the {OWN_TOTAL / 1e6:.0f} MB that are set apart for them: delete some first.")
-    npz.write_bytes(path, content)
-    try:
-        images.describe(path)
-    except UserError:
-        path.unlink(missing_ok=True)
-        raise
-    return path

@@ -3,11 +3,9 @@
 import dataclasses
 import shlex
 
-import numpy as np
 import pytest
 
 from sslviz import cli
-from sslviz.data import images
 from sslviz.errors import UserError
 from sslviz.jobs import request
 from sslviz.jobs.request import METHODS, SETTINGS, make_request
@@ -82,25 +80,3 @@ def test_what_is_out_of_bounds_is_refused_with_a_sentence(change, word):
 def test_a_request_is_a_command(monkeypatch):
     asked = ask(settings={"--lr": 0.01, "--batch-size": 256}, name="mine")
     assert shlex.join(asked.words()) == "train simclr mnist --lr 0.01 --threads 1 --minutes 2"
-
-
-def test_own_images_are_checked_and_kept_under_a_name_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("SSLVIZ_DATA", str(tmp_path))
-    x = np.random.default_rng(0).integers(0, 255, (40, 16, 16), np.uint8)
-    np.savez(tmp_path / "given.npz", x_train=x[:30], x_test=x[30:], y_train=np.arange(30) % 3, y_test=np.arange(10) % 3)
-    content = (tmp_path / "given.npz").read_bytes()
-    path = request.keep_images("../../My Birds!.npz", content)
-    assert path.parent == tmp_path / request.OWN and path.name.startswith("my-birds-")
-    assert request.keep_images("../../My Birds!.npz", content) == path
-    assert images.describe(path).n_train == 30
-    for bad in (b"no archive", content[:200], b""):
-        with pytest.raises(UserError):
-            request.keep_images("bad.npz", bad)
-    assert [file.name for file in (tmp_path / request.OWN).iterdir()] == [path.name]
-    monkeypatch.setattr(request, "OWN_BYTES", 100)
-    with pytest.raises(UserError, match="MB"):
-        request.keep_images("large.npz", content)
-    monkeypatch.setattr(request, "OWN_BYTES", 10**9)
-    monkeypatch.setattr(request, "OWN_TOTAL", len(content))
-    with pytest.raises(UserError, match="delete some"):
-        request.keep_images("more.npz", content + b" ")
