@@ -2,14 +2,14 @@
 
 from sslviz import ui
 from sslviz.methods import registry
-from sslviz.ui.training import console, keep
+from sslviz.ui.training import bring, console, keep
 
 scene = ui.open_page("train")
 identity = console.attached()
 order, run = None, None
 if identity is None:
     order = console.form(scene)
-    keep.bring()
+    bring.bring()
 else:
     run = console.watch(identity)
     keep.afterwards(identity, run)

@@ -131,13 +131,27 @@ def load_images(name: str | os.PathLike, split: str, *, bundled: bool = False) -
     )
 
 
+def load_arrays(name: str | os.PathLike, split: str, *, bundled: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """As `load_images`, without torch and without a look for copies: x (N, C, H, W) uint8 and y (N,) int64.
+
+    Raises:
+        UserError: as `load_images`.
+    """
+    x, y = _locate(name, bundled=bundled).read(split)
+    return _channels_first(x), y
+
+
 def preview(name: str | os.PathLike, split: str, n: int, *, bundled: bool = False) -> np.ndarray:
     """The first n images of a split, (n, C, H, W) uint8, read without the others and without torch.
 
     Raises:
         UserError: as `load_images`.
     """
-    x = _locate(name, bundled=bundled).read(split, n)[0]
+    return _channels_first(_locate(name, bundled=bundled).read(split, n)[0])
+
+
+def _channels_first(x: np.ndarray) -> np.ndarray:
+    """x (N, H, W) or (N, H, W, C) -> (N, C, H, W), no copy."""
     return x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from sslviz import plots
 from sslviz.data import catalog, images
 from sslviz.errors import UserError
+from sslviz.jobs import uploads
 from sslviz.store import checkpoint
 from sslviz.ui import address
 from sslviz.ui.page_shell import PAGES, begin_page, escape
@@ -55,9 +56,13 @@ def data_title(name: str) -> str:
 def datasets() -> dict[str, str]:
     """Data sets by their names in the address: the known ones, and labelled own images that a model here has seen."""
     own = {m.dataset for m in models() if m.dataset not in catalog.DATASETS and not m.card.get("imported")}
-    return {name: name for name in catalog.DATASETS} | {
-        Path(path).stem: path for path in sorted(own) if _labelled(path)
-    }
+    return {name: name for name in catalog.DATASETS} | {_address(path): path for path in sorted(own) if _labelled(path)}
+
+
+def _address(path: str) -> str:
+    """What an address calls own images: their name, of uploads with the beginning of their hash, since names repeat."""
+    file = Path(path)
+    return f"{file.stem}-{file.parent.name[:8]}" if file.parent.parent.name == uploads.OWN else file.stem
 
 
 @st.cache_data(max_entries=32, ttl=60, show_spinner=False)

@@ -10,7 +10,6 @@ import numpy as np
 import streamlit as st
 
 from sslviz.data import images as data
-from sslviz.data import npz
 from sslviz.errors import UserError
 from sslviz.evaluation.maps import MAPS, Quality, stored_quality
 from sslviz.store import checkpoint, embeddings
@@ -29,16 +28,11 @@ class Images:
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def test_images(dataset: str) -> Images:
-    """Load the bundled test images, in the order of the stored representations, without torch; own ones with it."""
+    """Load the bundled test images, or own ones, in the order of the stored representations, without torch."""
     about = data.describe(dataset, bundled=True)
-    if about.kind == "own":
-        found = data.load_images(dataset, "test")
-        x, y = found.x.numpy(), found.y.numpy()
-        return Images(x=x, y=y, class_names=about.class_names, source=f"{len(x):,} test images of yours")
-    x, y = npz.read_arrays(about.path, "x_test", "y_test")
-    y = y.reshape(-1).astype(np.int64)
-    x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)  # (N, C, H, W)
-    return Images(x=x, y=y, class_names=about.class_names, source=f"{len(x):,} bundled test images")
+    x, y = data.load_arrays(dataset, "test", bundled=True)
+    whose = "test images of yours" if about.kind == "own" else "bundled test images"
+    return Images(x=x, y=y, class_names=about.class_names, source=f"{len(x):,} {whose}")
 
 
 @dataclass(frozen=True, eq=False)

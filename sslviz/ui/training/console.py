@@ -18,7 +18,7 @@ from sslviz.jobs.limits import Limits
 from sslviz.jobs.protocol import PAUSE, RESUME, STEP
 from sslviz.jobs.queue import RunQueue
 from sslviz.jobs.record import RunRecord
-from sslviz.ui.training import view
+from sslviz.ui.training import own_images, view
 
 # --- the one queue of this server, and who looks at a run ---
 
@@ -88,9 +88,12 @@ def form(scene: ui.Scene) -> request.TrainingRequest | None:
     minutes = row.number_input(
         "Budget (minutes)", 0.1, most, min(2.0, most), 1.0, format="%g", key="train_minutes", width=150
     )
-    start = row.button("Train", type="primary", icon=":material/play_arrow:", key="train_start")
-    measure = row.button("Measure first", icon=":material/timer:", key="train_measure")
-    settings, name, dataset = _advanced(method, scene.data)
+    settings, name, own = _advanced(method)
+    start = row.button("Train", type="primary", icon=":material/play_arrow:", key="train_start", disabled=own.refused)
+    measure = row.button("Measure first", icon=":material/timer:", key="train_measure", disabled=own.refused)
+    if own.refused:
+        return None
+    dataset = own.path or scene.data
     try:
         order = request.make_request(
             method=method, dataset=dataset, encoder=encoder, minutes=minutes, settings=settings, name=name,
@@ -128,7 +131,7 @@ def forecast(told: dict[str, Any]) -> str:
     )
 
 
-def _advanced(method: str, dataset: str) -> tuple[dict[str, float], str, str]:
+def _advanced(method: str) -> tuple[dict[str, float], str, own_images.Choice]:
     """Folded away: settings with their reasons, the model's name, and a person's own images."""
     with st.expander("Advanced settings, own images", icon=":material/tune:"):
         cells = st.grid(3, min_column_width=250, gap="medium")
@@ -146,31 +149,25 @@ def _advanced(method: str, dataset: str) -> tuple[dict[str, float], str, str]:
             name = st.text_input("Name of the model", key="train_name", placeholder="one is made up", max_chars=64)
             st.caption("Small letters, digits, dot, dash and underscore. Other people here see the name.")
         with cells.cell():
-            file = st.file_uploader("Own images (.npz)", type="npz", key="train_own", max_upload_size=60)
-            st.caption(
-                "Arrays x_train, x_test (N, H, W) or (N, H, W, 3) of bytes, and y_train, y_test where there are "
-                "labels, which only the judging sees."
-            )
-    if file is not None:
-        try:
-            dataset = str(request.keep_images(file.name, file.getvalue()))
-        except UserError as error:
-            st.error(ui.escape(str(error)))
-    return values, name.strip(), dataset
+            own = own_images.choose()
+    return values, name.strip(), own
 
 
 def _before(scene: ui.Scene, method: str, dataset: str) -> None:
     """What goes in, and where a bundled run of this kind has ended."""
     own = dataset != scene.data
-    images = ui.test_images(dataset)
+    images = data.preview(dataset, "train", 48, bundled=True)
+    columns = min(8, len(images))
+    rows = len(images) // columns
     like = [m for m in ui.models() if m.bundled and m.method == method and m.dataset == dataset]
     grid = st.grid(2, min_column_width=400, gap="medium")
     with grid.cell():
         title = f"What goes in: images of {ui.data_title(dataset)}, no labels"
-        figure = plots.plot_images(images.x[:48], row_labels=[""] * 6, title=title, scale=1 + (images.x.shape[3] < 40))
+        shown, scale = images[: rows * columns], 1 + (images.shape[3] < 40)
+        figure = plots.plot_images(shown, row_labels=[""] * rows, title=title, scale=scale)
         about = data.describe(dataset)
         caption = f"{about.n_train:,} images to learn from; {about.n_test:,} are held out, to watch with."
-        ui.show(figure, key="train_input", alt="Images of the data set", still=True, caption=caption)
+        ui.show(figure, key="train_input", alt="Training images of the dataset", still=True, caption=caption)
     with grid.cell():
         if own or not like:
             st.markdown("No run of this method on these images is bundled: yours is the first.")

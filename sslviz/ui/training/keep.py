@@ -76,29 +76,6 @@ def _handle(identity: str, name: str) -> None:
         st.rerun()
 
 
-def bring() -> None:
-    """Take a model that was downloaded here or elsewhere, and store its maps."""
-    with st.expander("Bring back a model that you have downloaded", icon=":material/upload:"):
-        file = st.file_uploader("Model (.safetensors)", type="safetensors", key="train_bring", max_upload_size=200)
-        if file is None:
-            st.caption("The file is checked before anything of it is used: names, shapes and types of every tensor.")
-            return
-        taken = st.session_state.setdefault("train_brought", {})
-        if file.file_id not in taken:
-            try:
-                taken[file.file_id] = bundle.unpack(file.getvalue()).name
-            except UserError as error:
-                st.error(ui.escape(str(error)))
-                return
-            ui.models.clear()
-        name = taken[file.file_id]
-        key = ("maps", name)
-        if ui.worker().progress(key) is None:
-            ui.worker().submit(key, ui.owner(), lambda report: task.store_maps(name, report))
-        st.markdown(f"**{name}** is in every page's list now; its maps are stored once.")
-        ui.watch(key, height=64)
-
-
 def _compared(scene: ui.Scene) -> None:
     """The new model and the bundled ones on the same images, judged in the same way."""
     rows = []
