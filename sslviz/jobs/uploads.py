@@ -3,8 +3,8 @@
 Everything here is bounded, since whoever brings it may be a stranger: bytes of a file and what it unpacks to, uploads
 a person, uploads and bytes in all. An upload goes when it was not used for `SSLVIZ_KEEP_DAYS` days (7 by default), or
 earlier where room is needed and it was not used within the last hour; and whoever brought it may delete it. Who that
-is, a session says; bringing the same file again makes another session one of its owners. What a person keeps with the
-command line (`sslviz models import`) is not an upload and stays.
+is, the caller says (the page: a browser); bringing the same file again makes another one of its owners. What a person
+keeps with the command line (`sslviz models import`) is not an upload and stays.
 
 Own images lie in the data folder under `own/<digest>/<name of the person's file>`, so that messages can name the file;
 models lie among the own models. A record `upload.json` beside either says whose it is; the record's time of change is
@@ -50,7 +50,7 @@ class Upload:
         path: the file of images, or the model's folder.
         n_bytes: on the disk.
         used: when it was last used, seconds of the epoch.
-        owners: hashes of the sessions that brought it.
+        owners: hashes of who brought it.
     """
 
     kind: Literal["images", "model"]
@@ -88,7 +88,7 @@ def keep_images(name: str, content: bytes | memoryview, owner: str) -> Upload:
     Args:
         name: what the file was called; only its harmless characters are used.
         content: the file.
-        owner: of the session.
+        owner: who brings it.
 
     Raises:
         UserError: too large, too many uploads, no room, or not a file of images (`sslviz.data.npz` says what is).
@@ -116,7 +116,7 @@ def keep_model(name: str, content: bytes | memoryview, owner: str) -> Upload:
     Args:
         name: what the file was called.
         content: the file.
-        owner: of the session.
+        owner: who brings it.
 
     Raises:
         UserError: too large, too many uploads, no room, or not such a file (`sslviz.store.bundle` says what is).
@@ -134,8 +134,14 @@ def keep_model(name: str, content: bytes | memoryview, owner: str) -> Upload:
     return _known(folder)
 
 
+def file_name(dataset: str) -> str:
+    """What a command for the person's own machine calls a dataset: of uploads the name of the file."""
+    path = Path(dataset)
+    return path.name if path.parent.parent == data_dir() / OWN else dataset
+
+
 def uploads(owner: str | None = None) -> list[Upload]:
-    """All uploads, or those that a session brought, the one used last first."""
+    """All uploads, or those that one owner brought, the one used last first."""
     found = list(_all())
     if owner is not None:
         found = [upload for upload in found if _hash(owner) in upload.owners]
@@ -143,7 +149,7 @@ def uploads(owner: str | None = None) -> list[Upload]:
 
 
 def delete(path: Path, owner: str) -> None:
-    """Delete an upload that this session brought; what others brought too stays theirs.
+    """Delete an upload that this owner brought; what others brought too stays theirs.
 
     Raises:
         UserError: it is another's, gone already, or can't be removed.

@@ -58,8 +58,7 @@ def test_small_sets_are_taken_and_drawn(n_train, n_test):
     at = bring(train_page(), "My tiny set.npz", file_of(n_train, n_test))
     assert not at.exception and not at.error
     assert "Own images: My tiny set.npz" in text(at) and f"{n_train} training and {n_test} test images" in text(at)
-    charts = "\n".join(chart.proto.spec for chart in at.get("plotly_chart"))
-    assert "What goes in: images of My tiny set" in charts
+    assert "What goes in: images of My tiny set" in text(at)
     assert not button(at, "Train").disabled
 
 
@@ -84,15 +83,12 @@ def test_own_images_can_be_left_taken_up_again_and_deleted(folders):
     at = bring(train_page(), "a.npz", file_of())
     button(at, "Use others").click().run()
     assert "Own images: a.npz" not in text(at)
-    at.selectbox(key="train_own_again").set_value(at.selectbox(key="train_own_again").options[0])
     again = next(box for box in at.selectbox if box.label == "Brought before")
     again.select_index(0).run()
     assert "Own images: a.npz" in text(at)
     button(at, "Delete them here").click().run()
     assert not at.exception and not at.error and uploads.uploads() == []
-    assert "Own images: a.npz" not in text(at) and "What goes in: images of MNIST" in "\n".join(
-        chart.proto.spec for chart in at.get("plotly_chart")
-    )
+    assert "Own images: a.npz" not in text(at) and "What goes in: images of MNIST" in text(at)
 
 
 def test_a_model_that_is_refused_is_one_sentence():
@@ -106,12 +102,12 @@ def bomb(path, key, shape, descr, n_bytes, **changes):
         made = arrays() | {"y_train": None, "y_test": None} | changes
         np.savez_compressed(file, **{name: array for name, array in made.items() if array is not None and name != key})
     header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open(f"{key}.npy", "w") as file:
-            file.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
-            for _ in range(n_bytes // MIB):
-                file.write(bytes(MIB))
-            file.write(bytes(n_bytes % MIB))
+    packed = zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with packed as archive, archive.open(f"{key}.npy", "w") as file:
+        file.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        for _ in range(n_bytes // MIB):
+            file.write(bytes(MIB))
+        file.write(bytes(n_bytes % MIB))
     return path
 
 

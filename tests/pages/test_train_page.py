@@ -115,9 +115,7 @@ def button(at: AppTest, label: str):
 
 def test_the_form_shows_what_goes_in_and_follows_the_method():
     at = check(open_page())
-    assert (
-        at.title[0].value == "Train" and "What goes in" in titles(at) and "Where simclr-mnist has ended" in titles(at)
-    )
+    assert at.title[0].value == "Train" and "What goes in" in words(at) and "Where simclr-mnist has ended" in words(at)
     assert [e.label for e in at.expander][-3:] == ["The mathematics", "Reproduce", "Input, process, outcome"]
     for method in ("vae", "moco"):
         check(at.segmented_control(key="train_method").set_value(method).run())

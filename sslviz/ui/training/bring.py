@@ -9,7 +9,7 @@ import streamlit as st
 from sslviz import ui
 from sslviz.errors import UserError
 from sslviz.jobs import task, uploads
-from sslviz.ui.training.own_images import sweep
+from sslviz.ui.training.own_images import sweep, whose
 
 
 def bring() -> None:
@@ -27,7 +27,7 @@ def bring() -> None:
         )
         if file is not None:
             try:
-                brought = uploads.keep_model(file.name, file.getbuffer(), ui.owner())
+                brought = uploads.keep_model(file.name, file.getbuffer(), whose())
             except UserError as error:
                 st.error(ui.escape(str(error)))
             else:
@@ -36,7 +36,7 @@ def bring() -> None:
                 name = brought.name
                 ui.worker().submit(("maps", name), ui.owner(), lambda report: task.store_maps(name, report))
                 st.rerun()
-        for upload in uploads.uploads(ui.owner()):
+        for upload in uploads.uploads(whose()):
             if upload.kind == "model":
                 _brought(upload)
 
@@ -49,7 +49,7 @@ def _brought(upload: uploads.Upload) -> None:
     ui.watch(("maps", upload.name), height=64)
     if gone:
         try:
-            uploads.delete(Path(upload.path), ui.owner())
+            uploads.delete(Path(upload.path), whose())
         except UserError as error:
             st.error(ui.escape(str(error)))
             return

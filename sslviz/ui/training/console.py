@@ -175,11 +175,15 @@ def _before(scene: ui.Scene, method: str, dataset: str) -> None:
         end = ui.Scene(dataset, scene.title, like[0].name, method, like[0].card, like[0].path)
         xy = ui.stored(end).xy
         way = "umap" if "umap" in xy else next(iter(xy))
-        title = f"Where {end.model} has ended: {way.upper()} of h"
-        figure = ui.map_figure(f"train {end.model}", xy[way], dataset, title, height=400)
+        ended = ui.test_images(dataset)
+        st.markdown(f"**Where {end.model} has ended:** {way.upper()} of h")
+        ui.show_map(
+            xy[way], ended.y, ended.class_names, key=f"train_like_{end.model}", tools=False, size=400,
+            label="Map of test images by the bundled model",
+        )  # fmt: skip
         spent = plots.seconds(60 * end.card.get("minutes", 0))
         caption = f"The bundled run took {spent} on {ui.escape(str(end.card.get('hardware', '?')))}."
-        ui.show(figure, key="train_like", alt="Map of test images by the bundled model", still=True, caption=caption)
+        st.caption(caption)
 
 
 # --- a run ---

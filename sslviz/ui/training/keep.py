@@ -14,7 +14,7 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
-from sslviz.jobs import request, task
+from sslviz.jobs import request, uploads
 from sslviz.jobs.record import RunRecord
 from sslviz.store import bundle, checkpoint, embeddings
 from sslviz.ui.training import console
@@ -101,10 +101,14 @@ def _compared(scene: ui.Scene) -> None:
 
 def command_of(now: RunRecord | None, order: request.TrainingRequest | None) -> str:
     """The command that repeats a run exactly, once it is known in steps; before, the one that would be started."""
-    if now is not None and now.info.get("command"):
-        return now.info["command"]
     order = order or (now.request if now else None)
-    return shlex.join(["sslviz", *order.words()]) if order else "sslviz train simclr mnist --minutes 2"
+    if now is not None and now.info.get("command"):
+        words = shlex.split(now.info["command"])
+    else:
+        words = ["sslviz", *order.words()] if order else shlex.split("sslviz train simclr mnist --minutes 2")
+    if order is not None:  # an upload goes by the name of the person's own file, not by its place on this server
+        words = [uploads.file_name(word) if word == order.dataset else word for word in words]
+    return shlex.join(words)
 
 
 def script_of(command: str) -> str:

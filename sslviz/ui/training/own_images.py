@@ -29,6 +29,12 @@ def sweep() -> None:
     uploads.sweep()
 
 
+def whose() -> str:
+    """Who brings something: the browser, so that a reload is the same person; the tab where nothing is known of it."""
+    guest = ui.owner()
+    return guest.client or guest.owner
+
+
 def choose() -> Choice:
     """Draw the own images in use, or a place to bring some.
 
@@ -36,7 +42,7 @@ def choose() -> Choice:
     """
     sweep()
     state = st.session_state
-    mine = {str(upload.path): upload for upload in uploads.uploads(ui.owner()) if upload.kind == "images"}
+    mine = {str(upload.path): upload for upload in uploads.uploads(whose()) if upload.kind == "images"}
     if state.get(CHOSEN) in mine:
         return _in_use(mine[state[CHOSEN]])
     state.pop(CHOSEN, None)
@@ -57,7 +63,7 @@ def choose() -> Choice:
     if file is None:
         return Choice()
     try:
-        upload = uploads.keep_images(file.name, file.getbuffer(), ui.owner())
+        upload = uploads.keep_images(file.name, file.getbuffer(), whose())
     except UserError as error:
         st.error(ui.escape(str(error)))
         st.caption("Training waits until you take this file out or bring another.")
@@ -92,7 +98,7 @@ def _in_use(upload: uploads.Upload) -> Choice:
             st.rerun()
         if st.button("Delete them here", icon=":material/delete:", key="train_own_delete"):
             try:
-                uploads.delete(upload.path, ui.owner())
+                uploads.delete(upload.path, whose())
                 st.session_state.pop(CHOSEN, None)
             except UserError as error:
                 st.error(ui.escape(str(error)))
