@@ -21,7 +21,7 @@ LAYERS = (
     {"jobs"},
     {"plots"},
     {"bundled"},
-    {"cli", "ui"},
+    {"cli", "ui", "serving"},
 )
 PLOTS = {"errors", "data"}
 # pages read these before torch is there

@@ -36,6 +36,7 @@ class PageInfo:
     stage: str
     methods: tuple[str, ...] | None = None  # which models it can show; None: any
     path: tuple[tuple[str, str], ...] = PATH  # the way of the data that it lies on
+    needs: tuple[str, ...] = ()  # modules that take long to import, loaded as soon as its address is asked for
 
 
 PAGES = {
@@ -55,6 +56,7 @@ PAGES = {
         "What survives the bottleneck, and what does the model dream up?",
         "decode",
         ("vae",),
+        needs=("torch",),
     ),
     "embeddings": PageInfo(
         "pages/embeddings.py",
@@ -71,6 +73,7 @@ PAGES = {
         "Probe",
         "Does the representation transfer, or would anything have done?",
         "probe",
+        needs=("sslviz.evaluation.probes", "sklearn.metrics"),
     ),
     "train": PageInfo(
         "pages/train.py",
@@ -89,6 +92,7 @@ PAGES = {
         "fill",
         ("mlm",),
         TEXT_PATH,
+        needs=("torch", "sslviz.language.model"),
     ),
 }
 

@@ -145,11 +145,10 @@ def main(pages: tuple[str, ...] = PAGES, rounds: int = 1) -> None:
     failed = False
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        print(
-            f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()},"
-        )
-        print(f"Chromium {browser.version}, load average {os.getloadavg()[0]:.1f}, {rounds} round(s)\n")
-        print(f"{'page':12} {'first visit, s':>15} {'reload, s':>10} {'server before, MB':>18} {'after, MB':>10}")
+        print(f"{_processor()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, Chromium {browser.version},")
+        print(f"load average {os.getloadavg()[0]:.1f}, {rounds} round(s)\n")
+        print(f"{'':10} {'first visit, s':>15} {'reload, s':>10} {'processor time, s':>19} {'server, MB':>16}")
+        print(f"{'page':10} {'':15} {'':10} {'server':>10} {'browser':>8} {'before':>9} {'after':>6}")
         for name in pages:
             try:
                 found = [visit(browser, name) for _ in range(rounds)]
