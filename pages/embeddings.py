@@ -61,7 +61,8 @@ with left:
         size=560,
         on_pick=pick,
     )
-    nearest, cosines = neighbours(kept.h, centre, min(100, count - 1))
+    metric = ui.metric_of(scene)
+    nearest, apart = neighbours(kept.h, centre, min(100, count - 1), metric=metric)
     few = min(10, len(nearest))
     on_map = np.argsort(((xy - xy[centre]) ** 2).sum(axis=1), kind="stable")
     on_map = on_map[on_map != centre][:few]
@@ -80,7 +81,7 @@ with right:
         title, what = f"{len(chosen):,} images in the lasso", f"Classes of the {len(chosen):,} selected"
         shelf = chosen[np.linspace(0, len(chosen) - 1, min(16, len(chosen))).astype(int)]
     else:
-        chosen, words = nearest, ["image", *[f"{c:.2f}" for c in cosines[:11]]]
+        chosen, words = nearest, ["image", *[f"{c:.2f}" for c in apart[:11]]]
         title, what = "An image and its neighbours in h", f"Classes of the {len(chosen)} nearest in h"
         shelf = np.array([centre, *nearest[:11]])
     st.markdown(f"**{title}**")
@@ -99,7 +100,11 @@ with right:
     top = int(counts.argmax())
     st.markdown(
         f"{100 * counts[top] / len(chosen):.0f} % of them are “{ui.escape(names[top])}”. "
-        + ("" if words is None else "Numbers under the pictures are cosines in h. ")
+        + (
+            ""
+            if words is None
+            else f"Numbers under the pictures are {'cosines' if metric == 'cosine' else 'distances'} in h. "
+        )
         + "Click a picture to walk on."
     )
 
@@ -109,7 +114,10 @@ ui.foldouts(
     latex=r"T(k) = 1 - \frac{2}{N k\,(2N - 3k - 1)} \sum_{i=1}^{N} \sum_{j \in U_k(i)} \big(r(i, j) - k\big)",
     symbols={
         "h": ("representation of an image", "encode(model, x)"),
-        r"\cos(h_i, h_j)": ("similarity that ranks neighbours", "neighbours(h, index, k)"),
+        (r"\cos(h_i, h_j)" if metric == "cosine" else r"\|h_i - h_j\|"): (
+            "what ranks neighbours",
+            "neighbours(h, index, k)",
+        ),
         "T(k)": ("trustworthiness: 1 where no false neighbour is drawn", "trust(h, xy)"),
         "U_k(i)": ("k nearest on the map that are not k nearest in h", f"k = {quality.k}"),
         "N": ("rows in the sample that T is measured on", f"N = {quality.n:,}"),
@@ -123,8 +131,8 @@ ui.foldouts(
 from sslviz.evaluation.neighbours import neighbours
 
 h = encode(load("{scene.model}"), load_images("{scene.data}", "test", bundled=True).x)
-found = fit_map(h, {", ".join(f"{name}={value!r}" for name, value in asked.items())})
-print(found.quality, neighbours(h, {centre}, 10))''',
+found = fit_map(h, {", ".join(f"{name}={value!r}" for name, value in (asked | {"metric": metric}).items())})
+print(found.quality, neighbours(h, {centre}, 10, metric="{metric}"))''',
     way=(
         f"{images.source} of {scene.title} → h, {kept.h.shape[1]} numbers each.",
         f"{info.title} ({info.paper}).",

@@ -30,7 +30,8 @@ def choose(index: int) -> None:
 
 
 index = ui.bound("home_image", 0, between=(0, len(images.y) - 1))
-ids, cosines = neighbours(kept.h, index, 8)
+metric = ui.metric_of(scene)
+ids, apart = neighbours(kept.h, index, 8, metric=metric)
 same = int((images.y[ids] == images.y[index]).sum())
 grid = st.grid(3, min_column_width=300, gap="medium")
 with grid.cell():
@@ -55,13 +56,13 @@ with grid.cell():
     rows = f", {min(64, size)} a row" if size > 64 else ""
     vector = plots.plot_vector(kept.h[index], title=f"h = encoder(x): {size:,} numbers{rows}")
     ui.show(vector, key="home_h", alt=f"The {size} values of h of image {index}", still=True)
-    st.markdown("**Its neighbours in h,** by cosine. Walk on.")
+    st.markdown(f"**Its neighbours in h,** by {'cosine' if metric == 'cosine' else 'distance'}. Walk on.")
     ui.thumbnails(
         images,
         ids,
         key="home_neighbours",
         label="Nearest neighbours in h",
-        words=[f"{c:.2f}" for c in cosines],
+        words=[f"{c:.2f}" for c in apart],
         chosen=index,
         on_click=choose,
         room=185,

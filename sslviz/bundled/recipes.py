@@ -174,7 +174,7 @@ def _maps(
     kept, about = dict(more), {}
     for method in maps_for(len(h)):
         begin(method)
-        found = fit_map(h, method, seed=card.get("seed", 0))
+        found = fit_map(h, method, seed=card.get("seed", 0), metric=registry.METHODS[card["method"]].metric)
         kept[f"{method}_xy"] = found.xy
         for name in ("trustworthiness", "neighbours_kept"):  # neither where rows are alike
             if (value := getattr(found, name)) is not None:

@@ -17,13 +17,14 @@ def both_splits(dataset: str) -> tuple[Any, Any]:
     return load_images(dataset, "train"), load_images(dataset, "test")
 
 
-def encoded(checkpoint: str, dataset: str, split: str, *, bundled: bool = False) -> tuple[Any, Any]:
+def encoded(checkpoint: str, dataset: str, split: str, *, bundled: bool = False) -> tuple[Any, Any, Any]:
+    """h (N, D) of a dataset's images, these images, and the model."""
     from sslviz.data.images import load_images
     from sslviz.evaluation.embedding import encode
 
     model, images = load_model(checkpoint), load_images(dataset, split, bundled=bundled)
     check_fits(model, images, checkpoint)
-    return encode(model, images.x), images
+    return encode(model, images.x), images, model
 
 
 def check_fits(model: Any, images: Any, name: str) -> None:

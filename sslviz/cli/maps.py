@@ -8,6 +8,7 @@ from tyro.conf import Positional
 from sslviz.cli.inputs import encoded
 from sslviz.cli.output import answer
 from sslviz.evaluation.maps.registry import MAPS
+from sslviz.methods.registry import METHODS
 
 
 def embed(
@@ -29,7 +30,7 @@ def embed(
     """
     from sslviz.data import npz
 
-    h, images = encoded(checkpoint, dataset, split)
+    h, images, _ = encoded(checkpoint, dataset, split)
     npz.write(out, {"h": h, "y": images.y.numpy()})
     result = {"path": str(out), "model": checkpoint, "dataset": dataset, "split": split, "shape": list(h.shape)}
     answer(result, json, lambda: print(f"{out}: h {h.shape[0]:,} x {h.shape[1]} ({images.source})"))
@@ -49,6 +50,8 @@ def map_(
 ) -> None:
     """Write a 2-D map of a dataset's representations to an .npz file (xy, y).
 
+    Neighbours in h are those by the metric that suits the model's h, cosine or distance.
+
     Args:
         checkpoint: a model's name or path.
         dataset: a name, an .npz file or a folder of class folders.
@@ -63,8 +66,8 @@ def map_(
     from sslviz.data import npz
     from sslviz.evaluation.maps import fit_map
 
-    h, images = encoded(checkpoint, dataset, split, bundled=bundled)
-    found = fit_map(h, method, seed, **dict(settings))
+    h, images, model = encoded(checkpoint, dataset, split, bundled=bundled)
+    found = fit_map(h, method, seed, metric=METHODS[model.method].metric, **dict(settings))
     npz.write(out, {"xy": found.xy, "y": images.y.numpy()})
     result = {"path": str(out), "model": checkpoint, "dataset": dataset, "split": split, "method": method}
     result |= {"n": len(h), "trustworthiness": found.trustworthiness, "trustworthiness_n": found.quality.n}

@@ -43,12 +43,26 @@ def rows_alike(h: np.ndarray) -> bool:
     return bool(np.abs(h - h[:1]).max(initial=0) <= ALIKE * np.abs(h).max(initial=0))
 
 
-def neighbours(h: np.ndarray, index: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k rows most like row `index` of h (N, D), itself left out: ids (k,) and cosine similarities (k,), float64.
+def neighbours(h: np.ndarray, index: int, k: int, *, metric: Metric = "cosine") -> tuple[np.ndarray, np.ndarray]:
+    """The k rows nearest to row `index` of h (N, D), itself left out, and how near they are.
 
-    Equal similarities come in the order of their ids; k is at most N - 1.
+    Args:
+        h: (N, D), N at least 2.
+        index: a row.
+        k: at most N - 1.
+        metric: "cosine" or "euclidean".
+
+    Returns:
+        ids (k,), nearest first, equally near ones in the order of their ids; and float64 (k,): cosine similarities,
+        falling, or distances, rising.
     """
     h = check_h(h, rows=2)
+    if metric == "euclidean":
+        apart = h.astype(np.float64) - h[index]
+        distance = np.sqrt(np.einsum("nd,nd->n", apart, apart)).round(9)
+        ids = np.argsort(distance, kind="stable")
+        ids = ids[ids != index % len(h)][:k]
+        return ids, distance[ids]
     length = np.sqrt(np.einsum("nd,nd->n", h, h, dtype=np.float64))
     dot = np.einsum("nd,d->n", h, h[index], dtype=np.float64)
     similarity = (dot / np.maximum(length * length[index], 1e-30)).round(9)

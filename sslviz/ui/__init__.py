@@ -14,6 +14,7 @@ from sslviz.ui.stored import (
     costs,
     decode,
     load_model,
+    metric_of,
     neighbour_votes,
     posterior,
     some_of_each,

@@ -17,7 +17,7 @@ from sslviz.store.embeddings import EMBEDDINGS
 from sslviz.ui.address import bound
 from sslviz.ui.page_shell import plain_errors
 from sslviz.ui.selection import Scene
-from sslviz.ui.stored import Stored
+from sslviz.ui.stored import Stored, metric_of
 from sslviz.ui.work import fit_map, owner, worker
 
 MOST = 4  # refits of a model that stay to compare
@@ -58,7 +58,7 @@ class Refit:
         return ", ".join([MAPS[self.method].title, *changed, f"seed {self.seed}"])
 
     def arguments(self) -> dict[str, Any]:
-        """Of `sslviz.evaluation.maps.fit_map`."""
+        """Of `sslviz.evaluation.maps.fit_map`, besides the metric."""
         names = (setting.name for setting in MAPS[self.method].settings)
         return {"method": self.method, "seed": self.seed} | dict(zip(names, self.settings, strict=True))
 
@@ -82,7 +82,7 @@ def ask(scene: Scene, refit: Refit, h: np.ndarray) -> None:
     del refits[:-MOST]
     with plain_errors():
         expected = MAPS[refit.method].expected_seconds(len(h))
-        work = functools.partial(fit_map, h, refit.arguments())
+        work = functools.partial(fit_map, h, refit.arguments() | {"metric": metric_of(scene)})
         worker().submit(job(scene, refit), owner(), work, seconds=expected)
 
 

@@ -12,6 +12,8 @@ import streamlit as st
 from sslviz.data import images as data
 from sslviz.errors import UserError
 from sslviz.evaluation.maps import MAPS, Quality, stored_quality
+from sslviz.evaluation.neighbours import Metric
+from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint, embeddings
 from sslviz.ui.selection import Scene
 
@@ -47,12 +49,17 @@ class Stored:
 class _Qualities(dict):
     """Quality by map, measured when it is first asked for, since it takes a second and few pages show it."""
 
-    def __init__(self, found: dict[str, np.ndarray]) -> None:
+    def __init__(self, found: dict[str, np.ndarray], metric: Metric) -> None:
         super().__init__()
-        self._found = found
+        self._found, self._metric = found, metric
 
     def __missing__(self, key: str) -> Quality:
-        return self.setdefault(key, stored_quality(self._found, key))
+        return self.setdefault(key, stored_quality(self._found, key, metric=self._metric))
+
+
+def metric_of(scene: Scene) -> Metric:
+    """How near two h of the scene's model are: by their angle, or by their distance."""
+    return METHODS[scene.method].metric
 
 
 def stored(scene: Scene) -> Stored:
@@ -64,11 +71,11 @@ def stored(scene: Scene) -> Stored:
     file = scene.path / embeddings.EMBEDDINGS
     if not file.exists():
         raise UserError(f"The model {scene.model} has no stored representations: run `sslviz models build`.")
-    return _stored(str(scene.path), file.stat().st_mtime_ns, len(test_images(scene.data).y))
+    return _stored(str(scene.path), file.stat().st_mtime_ns, len(test_images(scene.data).y), metric_of(scene))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _stored(folder: str, stamp: int, count: int) -> Stored:
+def _stored(folder: str, stamp: int, count: int, metric: Metric) -> Stored:
     found = embeddings.load_embeddings(folder)
     xy = {key[:-3]: value.astype(np.float32) for key, value in found.items() if key.endswith("_xy")}
     xy = {key: xy[key] for key in MAPS if key in xy}
@@ -76,7 +83,7 @@ def _stored(folder: str, stamp: int, count: int) -> Stored:
         raise UserError(
             f"{Path(folder).name} describes {len(found['h']):,} images, but {count:,} are bundled: train it again."
         )
-    return Stored(h=found["h"], xy=xy, quality=_Qualities(found))
+    return Stored(h=found["h"], xy=xy, quality=_Qualities(found, metric))
 
 
 def load_model(scene: Scene) -> Any:

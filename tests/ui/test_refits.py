@@ -44,9 +44,7 @@ def test_the_command_shown_is_one_that_the_command_line_takes(refit, monkeypatch
     from sslviz.evaluation import maps
 
     asked = {}
-    monkeypatch.setattr(
-        "sslviz.cli.maps.encoded", lambda *a, **k: (np.eye(20, 4), type("Images", (), {"y": _Labels(), "source": "20"}))
-    )
+    monkeypatch.setattr("sslviz.cli.maps.encoded", lambda *a, **k: (np.eye(20, 4), _Images(), _Model()))
     real = maps.fit_map
 
     def fit_map(h, method, seed, **settings):
@@ -56,7 +54,19 @@ def test_the_command_shown_is_one_that_the_command_line_takes(refit, monkeypatch
     monkeypatch.setattr("sslviz.evaluation.maps.fit_map", fit_map)
     words = shlex.split(f"map a-model mnist --bundled {refits.options(refit.arguments())} --out {tmp_path / 'map.npz'}")
     assert cli.main(words) == 0
-    assert asked == refit.arguments()
+    assert asked == refit.arguments() | {"metric": "euclidean"}  # that of the method's h
+
+
+class _Model:
+    method = "vae"
+
+
+class _Images:
+    source = "20 images"
+
+    @property
+    def y(self):
+        return _Labels()
 
 
 class _Labels:
