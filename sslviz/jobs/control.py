@@ -19,7 +19,6 @@ from sslviz.jobs.protocol import (
     Paused,
     ProtocolError,
     Resumed,
-    Started,
     Stepped,
     Stopped,
     parse_command,
@@ -61,8 +60,8 @@ class Control:
                     continue
                 asked = STEP.word if self._steps else None
             if self.stopped:
-                events.close()  # saves the state, but at the very start, where there is none yet
-                if not isinstance(event, Done) and (event.step > 0 or not isinstance(event, Started)):
+                events.close()  # saves the state
+                if not isinstance(event, Done):
                     yield _moment(Stopped, event)
                 return
             try:

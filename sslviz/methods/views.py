@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sslviz.methods.policies import ViewPolicy, blur_radius
 
+TRIES = 10  # boxes of a crop that are drawn, as in torchvision's RandomResizedCrop
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as torchvision's rgb_to_grayscale
 
 
@@ -32,7 +33,8 @@ def augment(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None 
         views (B, C, H, W), float in [0, 1]; H and W are `policy.size` where that is set.
     """
     draw = _Draw(len(x), generator)
-    x = warp(x, draw_geometry(policy, draw).to(x), size=policy.size)
+    theta = draw_geometry(policy, draw, aspect=x.shape[3] / x.shape[2])
+    x = warp(x, theta.to(x), size=policy.size)
     if policy.jitter or policy.grey:
         factors = draw_colour(policy, draw, colour=x.shape[1] == 3)
         x = recolour(x, **{name: value.to(x) for name, value in factors.items()})
@@ -60,19 +62,25 @@ class _Draw:
     def uniform(self, low: float | Tensor = 0.0, high: float | Tensor = 1.0) -> Tensor:
         return low + (high - low) * torch.rand(self.batch, generator=self.generator)
 
+    def tries(self, low: float, high: float) -> Tensor:
+        """(TRIES, B)."""
+        return low + (high - low) * torch.rand(TRIES, self.batch, generator=self.generator)
+
     def chance(self, p: float) -> Tensor:
         return self.uniform() < p
 
 
-def draw_geometry(policy: ViewPolicy, draw: _Draw) -> Tensor:
-    """Random affine maps (B, 2, 3): crop first, then rotation, shear and shift, then flip."""
+def draw_geometry(policy: ViewPolicy, draw: _Draw, *, aspect: float = 1.0) -> Tensor:
+    """Random affine maps (B, 2, 3): crop first, then rotation, shear and shift, then flip.
+
+    Args:
+        policy: the transforms and their strengths.
+        draw: random numbers for a batch of B.
+        aspect: width of the images over their height.
+    """
     theta = torch.eye(2, 3).expand(draw.batch, 2, 3)
     if policy.crop < 1:
-        log_ratio = math.log(policy.ratio)
-        area, ratio = draw.uniform(policy.crop, 1.0), draw.uniform(-log_ratio, log_ratio).exp()
-        width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-        left, top = draw.uniform(0, 1 - width), draw.uniform(0, 1 - height)
-        theta = crop_matrix(left, top, width, height)
+        theta = crop_matrix(*draw_crop(policy, draw, aspect=aspect))
     if policy.rotate or policy.translate or policy.shear:
         turn, shear = draw.uniform(-policy.rotate, policy.rotate), draw.uniform(-policy.shear, policy.shear)
         dx, dy = (draw.uniform(-policy.translate, policy.translate) for _ in "xy")
@@ -80,6 +88,29 @@ def draw_geometry(policy: ViewPolicy, draw: _Draw) -> Tensor:
     if policy.flip:
         theta = flip(theta, draw.chance(policy.flip))
     return theta
+
+
+def draw_crop(policy: ViewPolicy, draw: _Draw, *, aspect: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Random resized crops as torchvision draws them: an area and a ratio, drawn again where they don't fit.
+
+    Of ten boxes the first that lies within the image is taken; where none does, the largest box in the middle of the
+    image whose ratio is allowed. In place of whole pixels, any place will do.
+
+    Returns:
+        left, top, width, height, each (B,), as shares of the image's width and height.
+    """
+    log_ratio = math.log(policy.ratio)
+    area = draw.tries(policy.crop, 1.0)  # (10, B)
+    ratio = draw.tries(-log_ratio, log_ratio).exp()  # of pixels
+    width, height = (area * ratio / aspect).sqrt(), (area / ratio * aspect).sqrt()
+    fits = (width <= 1) & (height <= 1)
+    first = fits.byte().argmax(0, keepdim=True)  # (1, B), the lowest of those that fit
+    found = fits.any(0)
+    width = torch.where(found, width.gather(0, first)[0], min(1.0, policy.ratio / aspect))
+    height = torch.where(found, height.gather(0, first)[0], min(1.0, policy.ratio * aspect))
+    left = torch.where(found, draw.uniform(), 0.5) * (1 - width)
+    top = torch.where(found, draw.uniform(), 0.5) * (1 - height)
+    return left, top, width, height
 
 
 def draw_colour(policy: ViewPolicy, draw: _Draw, *, colour: bool) -> dict[str, Tensor]:

@@ -105,7 +105,11 @@ def config_for(method: str, dataset: str, **changes: Any) -> TrainConfig:
         return TrainConfig(dataset, **({"model": make()} | defaults | changes))
     dataset = ALIASES.get(dataset, dataset)
     known = DATASETS.get(dataset)
-    shape = known.shape if known else describe(dataset).shape
+    if known:
+        shape = known.shape
+    else:  # own images may be few
+        found = describe(dataset)
+        shape, defaults["batch_size"] = found.shape, min(defaults.get("batch_size", 256), max(1, found.n_train))
     views = policy_for(dataset, shape[0]) if about.views else ViewPolicy()
     return TrainConfig(dataset, **({"model": make.for_images(shape), "views": views} | defaults | changes))
 

@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 import torchvision.transforms.v2.functional as TF
-from torchvision.transforms import InterpolationMode
+from torchvision.transforms import InterpolationMode, RandomResizedCrop
 
 from sslviz.data.images import load_images
+from sslviz.errors import UserError
 from sslviz.methods import views as augment
-from sslviz.methods.policies import POLICIES, ViewPolicy, policy_for
+from sslviz.methods.policies import POLICIES, ViewPolicy, check_blur, policy_for
 from sslviz.methods.views import two_views
 
 
@@ -153,15 +154,33 @@ def test_a_neutral_policy_changes_nothing(colour):
     torch.testing.assert_close(augment.augment(colour, ViewPolicy()), colour, atol=1e-5, rtol=0)
 
 
-def test_crops_cover_the_areas_that_were_asked_for():
-    policy = ViewPolicy(crop=0.2)
-    theta = augment.draw_geometry(policy, augment._Draw(4000, torch.Generator().manual_seed(0)))
-    width, height = theta[:, 0, 0], theta[:, 1, 1]
-    area, shift = width * height, theta[:, :, 2].abs()
-    assert area.min() > 0.19 and area.max() <= 1
-    assert (shift[:, 0] <= 1 - width + 1e-5).all() and (shift[:, 1] <= 1 - height + 1e-5).all()
-    assert (width / height).max() < 4 / 3 + 1e-3
-    assert abs(area.mean() - 0.6) < 0.03  # uniform in [0.2, 1], a little less where a side is clamped
+@pytest.mark.parametrize(
+    ("size", "crop"), [((320, 320), 0.2), ((200, 400), 0.2), ((400, 100), 0.5)], ids=["square", "wide", "tall"]
+)
+def test_crops_are_drawn_as_torchvision_draws_them(size, crop):
+    """Quantiles of 6,000 boxes each, to 0.02: areas, sides and places; drawn again where a box does not fit."""
+    (h, w), n = size, 6000
+    policy = ViewPolicy(crop=crop)
+    image, limits = torch.empty(1, h, w), ((crop, 1.0), (1 / policy.ratio, policy.ratio))
+    theirs = torch.tensor([RandomResizedCrop.get_params(image, *limits) for _ in range(n)]).float()
+    top, left, height, width = (theirs / torch.tensor([h, w, h, w])).T
+    draw = augment._Draw(n, torch.Generator().manual_seed(0))
+    ours = dict(zip(("left", "top", "width", "height"), augment.draw_crop(policy, draw, aspect=w / h), strict=True))
+    quantiles = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
+    for name, values in {"left": left, "top": top, "width": width, "height": height}.items():
+        torch.testing.assert_close(ours[name].quantile(quantiles), values.quantile(quantiles), atol=0.02, rtol=0)
+    area = ours["width"] * ours["height"]
+    torch.testing.assert_close(area.quantile(quantiles), (width * height).quantile(quantiles), atol=0.02, rtol=0)
+    assert (ours["left"] + ours["width"]).max() <= 1 + 1e-6 and (ours["top"] + ours["height"]).max() <= 1 + 1e-6
+
+
+def test_a_blur_wider_than_a_view_gets_a_sentence():
+    with pytest.raises(UserError, match=r"--views\.blur-sigma 10 reaches over 20 pixels, and a view has 8; lower it"):
+        check_blur(ViewPolicy(blur=0.5, blur_sigma=10.0), side=8)
+    check_blur(ViewPolicy(blur=0.5, blur_sigma=3.5), side=8)
+    view = augment.augment(torch.rand(4, 1, 8, 8), ViewPolicy(blur=1.0, blur_sigma=3.5))
+    assert view.shape == (4, 1, 8, 8)
+    check_blur(ViewPolicy(blur=0.0, blur_sigma=10.0), side=8)
 
 
 def test_a_chance_is_a_share_of_the_images():
