@@ -25,6 +25,7 @@ from sslviz.language.text import read_sentences
 from sslviz.methods import registry
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.store import checkpoint, embeddings
+from sslviz.store.names import RANDOM
 from sslviz.training.config import TrainConfig, config_for
 
 # method, dataset, changes to the method's default run, changes to its model
@@ -123,7 +124,7 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
     }  # fmt: skip
     baselines = dict(card["results"].get("baselines", {})) if keep_baselines else {}
     if "random" not in baselines:
-        twin = {"random": checkpoint.load(f"{checkpoint.RANDOM}{folder}", seed=seed)}
+        twin = {"random": checkpoint.load(f"{RANDOM}{folder}", seed=seed)}
         baselines = evaluate(twin, train, test, seed=seed) | baselines
     if len(baselines) < 2:
         baselines |= _baselines(card["dataset"], seed)
@@ -161,7 +162,13 @@ def store_maps(folder: Path, *, begin: Callable[[str], None] = lambda name: None
         minute.
     """
     card, stored = checkpoint.load_card(folder), embeddings.load_embeddings(folder) or {}
-    h = encode(checkpoint.load(folder), load_images(card["dataset"], "test", bundled=True).x)
+    dataset = checkpoint.dataset_of(card)
+    if dataset is None:
+        raise UserError(
+            f"{folder.name} was trained on images that are not here: `sslviz map {folder.name} IMAGES --out FILE` maps "
+            "yours with it."
+        )
+    h = encode(checkpoint.load(folder), load_images(dataset, "test", bundled=True).x)
     predicted = {key: y for key, y in stored.items() if key.startswith("y_pred_") and len(y) == len(h)}
     for method, _ in _maps(folder, h, card, begin=begin, **predicted):
         yield method

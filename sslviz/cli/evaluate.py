@@ -90,7 +90,7 @@ def _topics(
     """The labelled sentences, and accuracies by name: of a language model ("random-" and its name: its twin) first."""
     from sslviz.bundled import topics
     from sslviz.language import model as language
-    from sslviz.store.checkpoint import RANDOM
+    from sslviz.store.names import RANDOM
 
     twin, known = name.startswith(RANDOM), name.removeprefix(RANDOM)
     model = language.load(known, progress=None if json else fetching(known))
@@ -108,7 +108,8 @@ def _topics(
 
 def _baselines(checkpoint: str, images: Any, seed: int) -> dict[str, Any]:
     from sslviz.evaluation.baselines import fit_baselines
-    from sslviz.store.checkpoint import RANDOM, load
+    from sslviz.store.checkpoint import load
+    from sslviz.store.names import RANDOM
 
     twin = {} if checkpoint.startswith(RANDOM) else {"random": load(f"{RANDOM}{checkpoint}", seed=seed)}
     return twin | fit_baselines(images.x, seed=seed)

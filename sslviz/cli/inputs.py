@@ -1,13 +1,18 @@
 """What commands read: a model, and images that fit it."""
 
+import sys
 from typing import Any
 
 from sslviz.errors import UserError
 
 
 def load_model(name: str) -> Any:
-    from sslviz.store.checkpoint import load
+    """A model by its name or path; where an own and a bundled model share the name, say on stderr which one it is."""
+    from sslviz.store.checkpoint import CONFIG, load
+    from sslviz.store.names import OWN, bundled_path, folders_of
 
+    if bundled_path(name) in folders_of(name) and any((path / CONFIG).is_file() for path in folders_of(f"{OWN}{name}")):
+        print(f"{name} is the bundled model; yours is {OWN}{name}.", file=sys.stderr)
     return load(name)
 
 

@@ -22,7 +22,13 @@ def models_list(*, json: bool = False) -> None:
 
     models = list_models()
     rows = [
-        {"name": m.name, "method": m.method, "dataset": m.dataset, "bundled": m.bundled, "path": str(m.path)}
+        {
+            "name": m.name,
+            "method": m.method,
+            "dataset": m.dataset or m.dataset_name,
+            "bundled": m.bundled,
+            "path": str(m.path),
+        }
         | {"results": m.card.get("results", {})}
         for m in models
     ]
@@ -31,7 +37,7 @@ def models_list(*, json: bool = False) -> None:
         for m in models:
             results = {k: v for k, v in m.card.get("results", {}).items() if isinstance(v, int | float)}
             text = ", ".join(f"{key} {value:.3f}" for key, value in results.items())
-            print(f"{m.name:18} {m.method:8} {m.dataset:14} {'bundled' if m.bundled else 'own':8} {text}")
+            print(f"{m.name:18} {m.method:8} {m.dataset_name:14} {'bundled' if m.bundled else 'own':8} {text}")
         print(f"Your own models are kept in {models_dir()}. `random-NAME` is the untrained twin of NAME.")
 
     answer({"models": rows}, json, show)

@@ -55,6 +55,7 @@ def fit_probe(
     from sslviz.evaluation.probes import LinearProbe
     from sslviz.evaluation.protocol import evaluate
     from sslviz.store import checkpoint
+    from sslviz.store.names import RANDOM
 
     started, share = time.monotonic(), 0.3 if baselines else 1.0
     report("reading training images", 0.0)
@@ -73,7 +74,7 @@ def fit_probe(
     found = {"y_pred": linear.predict(h_test), "l2": linear.l2_, "fit_seconds": linear.seconds_, "rivals": {}}
     if baselines:
         report("fitting the baselines", share)
-        encoders = {**fit_baselines(train.x, seed=seed), "random": checkpoint.load(f"{checkpoint.RANDOM}{model}")}
+        encoders = {**fit_baselines(train.x, seed=seed), "random": checkpoint.load(f"{RANDOM}{model}")}
         found["rivals"] = evaluate(
             encoders, train, images.load_images(dataset, "test", bundled=True), seed=seed,
             callback=lambda e: report(f"{e['encoder']}: {e['stage']}", share + (1 - share) * e["fraction"]),

@@ -25,6 +25,7 @@ from sslviz.jobs.record import RunRecord, key_of
 from sslviz.jobs.request import TrainingRequest
 from sslviz.paths import models_dir
 from sslviz.store import checkpoint
+from sslviz.store.names import run_stem
 
 log = logging.getLogger("sslviz.app")
 
@@ -238,7 +239,7 @@ class RunQueue:
         taken |= {run.record.folder.name for run in self._runs.values() if run.record.active}
         if request.name and request.name in taken:
             raise UserError(f"There is a model or a run named {request.name} already: choose another name.")
-        stem = f"{request.method}-{Path(request.dataset).stem.lower().replace('_', '-')}"[:48]
+        stem = run_stem(request.method, request.dataset)
         free = (name for i in range(1, 10_000) if (name := f"{stem}-{i}") not in taken)
         return models_dir() / (request.name or next(free))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sslviz.data import images
 from sslviz.errors import UserError
-from sslviz.store.checkpoint import NAME, RANDOM
+from sslviz.store.names import NAME, RANDOM
 
 METHODS = {"vae": "VAE", "simclr": "SimCLR", "moco": "MoCo"}
 

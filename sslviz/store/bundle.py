@@ -22,9 +22,10 @@ from sslviz.errors import UserError
 from sslviz.files import atomic, writing
 from sslviz.paths import assets_dir, models_dir
 from sslviz.store import checkpoint
-from sslviz.store.card import read_card
+from sslviz.store.card import card_to_hand_on, read_card
 from sslviz.store.checkpoint import CARD, CONFIG, WEIGHTS, ModelInfo
 from sslviz.store.header import Damaged, Header, copy_tensors, parse, read_header
+from sslviz.store.names import NAME, RANDOM, TAKEN, check_name, free_folder, new_name, slug
 
 FORMAT = "sslviz-model-1"
 MAX_JSON = {"config": 8 << 10, "card": 64 << 10}  # characters
@@ -32,7 +33,6 @@ MAX_VALUES = 50_000_000  # parameters and buffers: 200 MB as float32; MoCo with 
 MAX_DIM = 4096  # of h
 AGAIN = "export the model again with `sslviz models export`."
 RESTORE = "restore the file or train the model again."
-TAKEN = "There is a model '{}' already; choose another name."
 IMPORTING, DELETING = ".importing-", ".deleting-"  # beginnings of folders that are gone in a moment
 
 
@@ -50,7 +50,7 @@ def rename(name: str, new: str) -> Path:
     Raises:
         UserError: no such own model, or `new` is taken or can't be a name.
     """
-    info, target = _own(name), _free(new)
+    info, target = _own(name), free_folder(new)
     with writing(models_dir()):
         _claim(info.path, target)
         checkpoint.write_json(info.card | {"name": new}, target / CARD)
@@ -66,7 +66,7 @@ def delete(name: str) -> None:
     info = _own(name)
     with writing(models_dir()):
         gone = tempfile.mkdtemp(dir=models_dir(), prefix=DELETING)
-        os.replace(info.path, Path(gone) / name)  # at once, so that no list shows half a model
+        os.replace(info.path, Path(gone) / info.path.name)  # at once, so that no list shows half a model
         shutil.rmtree(gone)
 
 
@@ -77,14 +77,6 @@ def _own(name: str) -> ModelInfo:
     if any(info.name == name for info in checkpoint.list_models()):
         raise UserError(f"{name} came with sslviz and stays as it is; only your own models can be renamed or deleted.")
     raise UserError(f"You have no model {name!r:.80}; yours are: {', '.join(found) or 'none yet'}.")
-
-
-def _free(name: str) -> Path:
-    """The folder of a new model's name, if nothing has that name."""
-    target = models_dir() / checkpoint.check_name(name)
-    if os.path.lexists(target) or (assets_dir() / "models" / name).exists():
-        raise UserError(TAKEN.format(name))
-    return target
 
 
 def _claim(folder: Path, target: Path) -> None:
@@ -119,9 +111,16 @@ def pack(name: str) -> bytes:
         header = read_header(file, size)
         method, config = checkpoint.read_config(info.path)
         _check_model(method, config, header, path)
-        texts = {"config": {"method": method, "model": checkpoint.plain(config)}, "card": info.card}
+        card = card_to_hand_on(info.card | {"name": _plain_name(info.path.name)}, dataset=info.dataset_name)
+        texts = {"config": {"method": method, "model": checkpoint.plain(config)}, "card": card}
         metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in texts.items()}
         return header.as_bytes({"format": FORMAT} | metadata) + file.read()
+
+
+def _plain_name(name: str) -> str:
+    """A name that a new model may have, from a folder's, which anyone may have named."""
+    plain = name.removeprefix(RANDOM)
+    return plain if NAME.fullmatch(plain) else slug(plain, most=64)
 
 
 # in -----------------------------------------------------------------------------------------------------------------
@@ -145,7 +144,7 @@ def unpack(data: bytes | Path, *, name: str | None = None) -> Path:
         method, config, card = _read_metadata(header.metadata, where)
         _check_model(method, config, header, where)
         _check_images(config, card["dataset"])
-        target = _free(name) if name is not None else _numbered(card["name"])
+        target = free_folder(name) if name is not None else models_dir() / new_name(check_name(card["name"]))
         card |= {"name": target.name, "method": method, "imported": True}
         with writing(models_dir()):
             _sweep()
@@ -184,16 +183,6 @@ def _said(where: str | Path, remedy: str) -> Iterator[None]:
         yield
     except Damaged as error:
         raise UserError(f"{where} {error}; {remedy}") from error
-
-
-def _numbered(name: str) -> Path:
-    checkpoint.check_name(name)
-    for number in range(1, 1000):
-        try:
-            return _free(name if number == 1 else f"{name[:59]}-{number}")
-        except UserError:
-            continue
-    raise UserError(TAKEN.format(name))
 
 
 def _sweep() -> None:
@@ -240,11 +229,11 @@ def _check_model(method: str, config: Any, header: Header, where: str | Path) ->
         raise Damaged(f"describes a model whose h has {config.dim_h:,} dimensions, more than {MAX_DIM:,}")
     model = checkpoint.outline(method, config)
     expected = model.state_dict()
+    if (values := sum(value.numel() for value in expected.values())) > MAX_VALUES:
+        raise Damaged(f"describes a model of {values:,} numbers, more than {MAX_VALUES:,}")
     extra = checkpoint.training_only(model, expected)
     if not extra & header.tensors.keys():
         expected = {key: value for key, value in expected.items() if key not in extra}
-    if (values := sum(value.numel() for value in expected.values())) > MAX_VALUES:
-        raise Damaged(f"describes a model of {values:,} numbers, more than {MAX_VALUES:,}")
     found = {key: (tensor.dtype, tensor.shape) for key, tensor in header.tensors.items()}
     checkpoint.check_tensors(found, expected, where=where)
 

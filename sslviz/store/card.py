@@ -14,21 +14,54 @@ from sslviz.store.header import Damaged
 
 MAX_TEXT = 2000  # characters
 MAX_ENTRIES = 40  # of a table in a card
+PLAIN = re.compile(r"\w[\w .,()+&'-]*")  # a dataset's name
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")  # of a row in such a table
 Reader = Callable[[str, Any], Any]  # name of a field, what stands there -> what is kept
 
 
 def read_card(raw: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a card: the known fields, checked; others are left out.
+    """What is kept of a card from elsewhere: the known fields, checked; others are left out.
+
+    The dataset is a known name, or the name of images that are not here, or "" where that could be taken for a path.
 
     Raises:
-        Damaged: name or data set are missing, or a known field is not what it must be.
+        Damaged: name or dataset are missing, or a known field is not what it must be.
     """
-    for key in ("name", "dataset"):
-        text = _text(key, raw.get(key))
+    name, dataset = _text("name", raw.get("name")), _text("dataset", raw.get("dataset"))
+    for key, text in (("name", name), ("dataset", dataset)):
         if not 0 < len(text) <= 64 or text.startswith(".") or "/" in text or "\\" in text:
             raise Damaged(f"has a card whose {key} is not a name")
-    return {"name": raw["name"], "dataset": _text("dataset", raw["dataset"])} | _fields(FIELDS, raw)
+    return {"name": name, "dataset": dataset if PLAIN.fullmatch(dataset) else ""} | read_fields(raw)
+
+
+def read_fields(raw: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a card that are known and more than its names, each checked.
+
+    Raises:
+        Damaged: one is not what it must be.
+    """
+    return _fields(FIELDS, raw)
+
+
+def card_to_hand_on(card: dict[str, Any], *, dataset: str) -> dict[str, Any]:
+    """A model's card for someone else: what `read_card` keeps, and no path of this machine.
+
+    Args:
+        card: of the model.
+        dataset: its name for people.
+    """
+    kept = {key: card[key] for key in FIELDS if key in card}
+    if isinstance(kept.get("command"), str):
+        try:
+            kept["command"] = shlex.join(map(_without_path, shlex.split(kept["command"])))
+        except ValueError:
+            del kept["command"]
+    return {"name": card["name"], "method": card["method"], "dataset": dataset[:64].strip() or "images"} | kept
+
+
+def _without_path(word: str) -> str:
+    """The last part of a word that is a path."""
+    return re.split(r"[/\\\\]", word.rstrip("/\\"))[-1] if re.search(r"[/\\\\]|^~", word) else word
 
 
 def _fields(readers: dict[str, Reader], raw: dict[str, Any]) -> dict[str, Any]:
@@ -83,14 +116,24 @@ def _results(key: str, value: Any) -> dict[str, Any]:
     return _fields(RESULTS, value)
 
 
+def _protocol(key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Damaged(f"has a card whose {key} is not a table")
+    return _fields(PROTOCOL, value)
+
+
 _share, _amount, _count = _number(0, 1), _number(0, 1e12), _number(0, 10**18, whole=True)
+PROTOCOL: dict[str, Reader] = {
+    "train_source": _text, "n_train": _count, "n_test": _count, "seed": _count, "linear": _text, "knn": _text,
+}  # fmt: skip
 RESULTS: dict[str, Reader] = {
     "losses": _table(_finite), "monitor": _table(_finite), "linear_probe": _share, "knn": _share,
     "baselines": _table(_share), "recon": _finite, "kl": _finite, "negative_elbo": _finite,
     "n_test": _number(1, 10**9, whole=True),
+    "protocol": _protocol,
 }  # fmt: skip
 FIELDS: dict[str, Reader] = {
     "source": _text, "n_train": _count, "parameters": _count, "hardware": _text, "command": _command, "seed": _count,
     "steps": _count, "epochs": _amount, "minutes": _amount, "batch_size": _count, "git_revision": _text,
-    "created": _text, "versions": _table(_text), "results": _results,
+    "created": _text, "versions": _table(_text), "precision": _text, "results": _results,
 }  # fmt: skip

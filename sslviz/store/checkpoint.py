@@ -10,27 +10,27 @@ Files are written whole or not at all, and read strictly: what is missing, left 
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sslviz.data.catalog import ALIASES, DATASETS
 from sslviz.errors import UserError
 from sslviz.files import atomic, writing
 from sslviz.methods import registry
 from sslviz.methods.config import OutOfBounds
 from sslviz.paths import assets_dir, expand, models_dir
+from sslviz.store.card import Damaged, read_fields
+from sslviz.store.names import OWN, RANDOM, bundled_path, folders_of
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 WEIGHTS, CONFIG, CARD, HISTORY = "model.safetensors", "config.json", "card.json", "history"
-RANDOM = "random-"  # prefix of the untrained twin of a model
 MAX_BYTES = 500_000_000  # larger weight files are refused before anything is read
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def all_tensors(key: str) -> bool:
@@ -42,12 +42,17 @@ def all_tensors(key: str) -> bool:
 class ModelInfo:
     """What is known of a model without loading it."""
 
-    name: str
+    name: str  # what `find` takes
     method: str  # key of the registry
-    dataset: str
+    dataset: str  # what `load_images` takes; "" where a model from elsewhere is of images that are not here
     path: Path
     bundled: bool
     card: dict[str, Any]
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset's name for people, which is no path."""
+        return dataset_name(self.card)
 
     @property
     def kind(self) -> Literal["image", "language"]:
@@ -59,21 +64,86 @@ class ModelInfo:
 
 
 def list_models(kind: Literal["image", "language"] | None = None) -> list[ModelInfo]:
-    """Bundled models first, then the person's own, each by name. Folders that can't be read are left out.
+    """Bundled models first, then the person's own, each by name.
+
+    An own model with a bundled one's name is listed as "own/NAME". Folders that can't be read are left out, whatever
+    is wrong with them; `unreadable_models` says what that is.
 
     Args:
         kind: of what the models are, None for all.
     """
-    found = []
+    return [info for info, _ in _look() if info is not None and kind in (None, info.kind)]
+
+
+def unreadable_models() -> dict[Path, str]:
+    """Folders of models that `list_models` leaves out, and why."""
+    return {path: reason for info, (path, reason) in _look() if info is None}
+
+
+def _look() -> Iterator[tuple[ModelInfo | None, tuple[Path, str]]]:
+    """Each folder of a model: what is known of it, or None and the reason."""
     for folder, bundled in ((assets_dir() / "models", True), (models_dir(), False)):
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if (path / WEIGHTS).is_file() and (path / CONFIG).is_file():
-                try:
-                    card = load_card(path)
-                    found.append(ModelInfo(path.name, card["method"], card["dataset"], path, bundled, card))
-                except (UserError, KeyError):
+        try:
+            paths = sorted(folder.iterdir()) if folder.is_dir() else []
+        except OSError:
+            continue
+        for path in paths:
+            try:
+                if not ((path / WEIGHTS).is_file() and (path / CONFIG).is_file()):
                     continue
-    return [info for info in found if kind in (None, info.kind)]
+                yield _info(path, bundled=bundled), (path, "")
+            except Damaged as error:
+                yield None, (path, f"its card {str(error).removeprefix('has a card ')}")
+            except (UserError, OSError, ValueError, RecursionError) as error:
+                yield None, (path, str(error))
+
+
+def _info(path: Path, *, bundled: bool) -> ModelInfo:
+    """What the folder of a model says of it.
+
+    Raises:
+        UserError: the card is missing or no JSON object.
+        Damaged: a field of the card is not what it must be.
+    """
+    raw = read_json(path / CARD)
+    method = raw.get("method")
+    if not isinstance(method, str) or method not in registry.METHODS:
+        raise Damaged("has a card whose method is not one that is known here")
+    if not isinstance(raw.get("dataset"), str):
+        raise Damaged("has a card whose dataset is not a name")
+    name = path.name if bundled or not bundled_path(path.name).exists() else f"{OWN}{path.name}"
+    return ModelInfo(name, method, dataset_of(raw) or "", path, bundled, raw | read_fields(raw))
+
+
+def dataset_name(card: dict[str, Any]) -> str:
+    """The dataset that a card names, for people: of own images the name of the file or folder, without its path."""
+    dataset = str(card.get("dataset", ""))
+    return dataset if dataset in DATASETS or card.get("imported") else Path(dataset).stem or dataset
+
+
+def dataset_of(card: dict[str, Any]) -> str | None:
+    """What `load_images` takes for the images that a model was trained on: a known name, or the path of own images.
+
+    None for own images of someone else: a card from elsewhere never names a path of this machine.
+    """
+    dataset = card.get("dataset")
+    if dataset in DATASETS:
+        return dataset
+    path = card.get("dataset_path", dataset)
+    return path if isinstance(path, str) and not card.get("imported") else None
+
+
+def opens_with(models: Iterable[ModelInfo], method: str | None = None) -> ModelInfo | None:
+    """The model that a dataset's models open with: of a method, where there is one of it, and of bundled ones before
+    own ones that whose linear probe on the card is best; the first of equals."""
+    found = list(models)
+    found = [info for info in found if info.method == method] or found
+    return max(found, key=lambda info: (info.bundled, _linear_probe(info)), default=None)
+
+
+def _linear_probe(info: ModelInfo) -> float:
+    accuracy = info.card.get("results", {}).get("linear_probe")
+    return float(accuracy) if isinstance(accuracy, int | float) else 0.0
 
 
 def find(name: str | Path) -> Path:
@@ -82,8 +152,8 @@ def find(name: str | Path) -> Path:
     Raises:
         UserError: there is no such model; the message lists those that there are.
     """
-    for path in (assets_dir() / "models" / str(name), models_dir() / str(name)):
-        if NAME.fullmatch(str(name)) and (path / CONFIG).is_file():
+    for path in folders_of(str(name)):
+        if (path / CONFIG).is_file():
             return path
     path = expand(name)
     if path.name in (WEIGHTS, CONFIG):
@@ -101,20 +171,6 @@ def load_card(name: str | Path) -> dict[str, Any]:
     return read_json(find(name) / CARD)
 
 
-def check_name(name: str) -> str:
-    """The name, if a new model may have it.
-
-    Raises:
-        UserError: it can't be a model's name.
-    """
-    if not NAME.fullmatch(name) or name.startswith(RANDOM):
-        raise UserError(
-            f"{name!r:.80} can't be a model's name; use up to 64 of a-z, 0-9, '.', '_' and '-', not starting with "
-            f"'{RANDOM}'."
-        )
-    return name
-
-
 # reading ------------------------------------------------------------------------------------------------------------
 
 
@@ -123,17 +179,19 @@ def load(name: str | Path, *, device: str = "cpu", seed: int = 0) -> "nn.Module"
 
     Args:
         name: a bundled or own model's name, a folder, or "random-" and one of these for its untrained twin
-            ("random-mnist" is short for "random-simclr-mnist").
+            ("random-mnist" stands for the twin of the model that MNIST opens with).
         device: where the weights go.
         seed: of the random twin's weights; a trained model does not depend on it.
 
     Raises:
         UserError: no such model, or its files are incomplete, damaged or do not fit together.
     """
-    if str(name).startswith(RANDOM):
+    if str(name).startswith(RANDOM) and not any((path / CONFIG).is_file() for path in folders_of(str(name))):
         twin = str(name).removeprefix(RANDOM)
-        if not any(twin == info.name for info in list_models()) and not Path(twin).exists():
-            twin = f"{registry.DEFAULT}-{twin}"
+        models = list_models("image")
+        if not any(twin == info.name for info in models) and not Path(twin).exists():
+            opening = opens_with(info for info in models if info.dataset == ALIASES.get(twin, twin))
+            twin = opening.name if opening else twin
         return build(*read_config(find(twin)), seed=seed).eval().to(device)
     folder = find(name)
     return _load_weights(folder / WEIGHTS, *read_config(folder)).eval().to(device)
@@ -327,8 +385,17 @@ def save(
             keep = all_tensors if training else partial(_needed, model)
             save_weights(model, folder / WEIGHTS, dtype=dtype, keep=keep)
             write_json({"method": model.method, "model": plain(model.config)}, folder / CONFIG)
+            card = _named(card)
         write_json(card, folder / CARD)
     return folder
+
+
+def _named(card: dict[str, Any]) -> dict[str, Any]:
+    """The card with own images by their name, and their path in "dataset_path", which is for this machine alone."""
+    path = expand(dataset_of(card) or "")
+    if card.get("dataset") in DATASETS or card.get("imported") or not path.name or not path.exists():
+        return card
+    return card | {"dataset": dataset_name(card), "dataset_path": str(path.resolve())}
 
 
 def save_history(model: "nn.Module", folder: Path, *, step: int) -> None:

@@ -24,8 +24,9 @@ from sslviz.errors import ErrorCode, UserError
 from sslviz.files import writing
 from sslviz.jobs.protocol import Moment as Event
 from sslviz.methods.base import Moment
-from sslviz.paths import expand, models_dir
+from sslviz.paths import expand
 from sslviz.store import checkpoint
+from sslviz.store.names import run_folder
 from sslviz.training import snapshots
 from sslviz.training.batches import ImageBatches, TextBatches, batches_for
 from sslviz.training.config import TrainConfig, check, command_for, config_for
@@ -213,13 +214,8 @@ def folder_for(config: TrainConfig) -> Path:
     """
     if config.out:
         folder = expand(config.out)
-    elif config.name:
-        folder = models_dir() / checkpoint.check_name(config.name)
     else:
-        stem = f"{config.method}-{Path(config.dataset).stem.lower().replace('_', '-')}"
-        taken = {path.name for path in models_dir().glob(f"{stem}*")} - ({stem} if config.resume else set())
-        free = (stem if i == 1 else f"{stem}-{i}" for i in range(1, 10_000))
-        folder = models_dir() / next(name for name in free if name not in taken)
+        folder = run_folder(config.method, config.dataset, name=config.name, resume=config.resume, state=STATE)
     if (folder / checkpoint.WEIGHTS).exists():
         raise UserError(f"{folder} already holds a finished model; choose another --name or --out.")
     if config.resume and not (folder / STATE).exists():

@@ -21,7 +21,7 @@ def model_rows() -> list[dict[str, str]]:
             {
                 "Model": model.name,
                 "Method": METHODS.get(model.method, model.method),
-                "Trained on": f"{data_title(model.dataset)}, {card.get('n_train', 0):,} images",
+                "Trained on": f"{data_title(model.dataset or model.dataset_name)}, {card.get('n_train', 0):,} images",
                 "Linear probe": plots.percent(results["linear_probe"]) if "linear_probe" in results else "",
                 "Best baseline": f"{plots.percent(others[best])} ({BASELINES.get(best, best)})" if best else "",
                 "Negative ELBO": plots.nats(results["negative_elbo"]) if "negative_elbo" in results else "",
