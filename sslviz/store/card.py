@@ -31,7 +31,7 @@ def read_card(raw: dict[str, Any]) -> dict[str, Any]:
     for key, text in (("name", name), ("dataset", dataset)):
         if not 0 < len(text) <= 64 or text.startswith(".") or "/" in text or "\\" in text:
             raise Damaged(f"has a card whose {key} is not a name")
-    return {"name": name, "dataset": dataset if PLAIN.fullmatch(dataset) else ""} | read_fields(raw)
+    return {"name": raw["name"], "dataset": dataset if PLAIN.fullmatch(dataset) else ""} | read_fields(raw)
 
 
 def read_fields(raw: dict[str, Any]) -> dict[str, Any]:
