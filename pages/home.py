@@ -106,4 +106,4 @@ for key, text in zip(
 st.subheader("Models here", anchor=False)
 st.dataframe(ui.model_rows(), hide_index=True, alt="Models, what they were trained on and their test results")
 st.subheader("Data here", anchor=False)
-st.dataframe(ui.data_rows(), hide_index=True, alt="Data sets with their sources and counts")
+st.dataframe(ui.data_rows(), hide_index=True, alt="Datasets with their sources and counts")

@@ -1,4 +1,4 @@
-"""The frame of every page: navigation, title, the path of the data, and errors as sentences."""
+"""The shell of every page: navigation, title, the path of the data, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -34,8 +35,9 @@ class PageInfo:
     title: str
     question: str
     stage: str
-    methods: tuple[str, ...] | None = None  # which models it can show; None: any
     path: tuple[tuple[str, str], ...] = PATH  # the way of the data that it lies on
+    model: bool = True  # whether it shows a model of images, so that one can be chosen
+    wants: str = ""  # what a model's method must have to be shown, an attribute of its MethodInfo; "": any method
     needs: tuple[str, ...] = ()  # modules that take long to import, loaded as soon as its address is asked for
 
 
@@ -55,7 +57,7 @@ PAGES = {
         "Decode",
         "What survives the bottleneck, and what does the model dream up?",
         "decode",
-        ("vae",),
+        wants="decoder",
         needs=("torch",),
     ),
     "embeddings": PageInfo(
@@ -82,6 +84,7 @@ PAGES = {
         "Train",
         "Can it learn from images alone, while you watch?",
         "encoder",
+        model=False,
     ),
     "language": PageInfo(
         "pages/language.py",
@@ -90,7 +93,6 @@ PAGES = {
         "Language",
         "Which word belongs in the gap, and how does the network come to it?",
         "fill",
-        ("mlm",),
         TEXT_PATH,
         needs=("torch", "sslviz.language.model"),
     ),
@@ -119,25 +121,17 @@ def begin_page(key: str) -> None:
         st.stop()
     page = PAGES[key]
     with st.container(gap="xxsmall"):
+        st.html(_HERE / "page_shell.css")
         st.title(page.title, anchor=False)
         st.markdown(f"##### {page.question}", anchors=False)
         _path_strip(page.stage, page.path)
         address.begin(key)
 
 
-# links and words on one line, at one height
-_STRIP = """<style>
-.st-key-path p, .st-key-path [data-testid="stMarkdownContainer"] { margin: 0; line-height: 1.75rem; }
-.st-key-path a { padding: 0 0.3rem; min-height: 0; }
-.st-key-path a p { font-size: 0.875rem; text-decoration: underline; text-underline-offset: 3px; }
-</style>"""
-
-
 def _path_strip(lit: str, path: tuple[tuple[str, str], ...]) -> None:
     """Draw the way of the data: the same strip on every page of it, links where a page stands for the stage."""
     files = {page.stage: page.file for page in PAGES.values() if page.path is path}
     between = ""
-    st.html(_STRIP)
     with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center", key="path"):
         for stage, mark in path:
             if stage != lit and stage not in files:
@@ -154,12 +148,16 @@ def _path_strip(lit: str, path: tuple[tuple[str, str], ...]) -> None:
             st.markdown(f":gray[:small[{between}]]", width="content")
 
 
+_HERE = Path(__file__).parent
 _router = threading.local()  # whether `app.py` is what runs the page, in this script thread
 
 
 def start() -> None:
-    """Set the pages up and run the one that the address asks for; its errors end here."""
-    st.set_page_config(page_icon=":material/blur_on:", layout="wide")
+    """Set the pages up and run the one that the address asks for; its errors end here.
+
+    The icon is a file of this server: for a named one the browser would ask a font host elsewhere.
+    """
+    st.set_page_config(page_icon=str(_HERE / "icon.png"), layout="wide")
     _router.running = True
     try:
         with plain_errors():

@@ -1,11 +1,12 @@
-"""The tables of the home page: models and data sets."""
+"""The tables of the home page: models and datasets."""
 
 from __future__ import annotations
 
 from sslviz import plots
 from sslviz.data import catalog, images
 from sslviz.errors import UserError
-from sslviz.ui.selection import BASELINES, METHODS, data_title, models
+from sslviz.methods.registry import METHODS
+from sslviz.ui.selection import BASELINES, data_title, models
 
 
 def model_rows() -> list[dict[str, str]]:
@@ -20,7 +21,7 @@ def model_rows() -> list[dict[str, str]]:
         rows.append(
             {
                 "Model": model.name,
-                "Method": METHODS.get(model.method, model.method),
+                "Method": METHODS[model.method].title,
                 "Trained on": f"{data_title(model.dataset or model.dataset_name)}, {card.get('n_train', 0):,} images",
                 "Linear probe": plots.percent(results["linear_probe"]) if "linear_probe" in results else "",
                 "Best baseline": f"{plots.percent(others[best])} ({BASELINES.get(best, best)})" if best else "",
@@ -33,17 +34,17 @@ def model_rows() -> list[dict[str, str]]:
 
 
 def data_rows() -> list[dict[str, str]]:
-    """One row a data set: counts and source of the images in use."""
+    """One row a dataset: counts and source of the images in use."""
     rows = []
     for name, info in catalog.DATASETS.items():
         try:
             about = images.describe(name)
         except UserError as error:
-            rows.append({"Data set": info.title, "Training": "", "Test": "", "Source": str(error), "Licence": ""})
+            rows.append({"Dataset": info.title, "Training": "", "Test": "", "Source": str(error), "Licence": ""})
             continue
         rows.append(
             {
-                "Data set": info.title,
+                "Dataset": info.title,
                 "Training": f"{about.n_train:,}",
                 "Test": f"{about.n_test:,}",
                 "Source": about.source,

@@ -70,7 +70,7 @@ def test_the_address_restores_the_view(page, address):
 
 def test_a_hostile_address_is_answered_in_words(page, address):
     visit(page, f"{address}/?model=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&data=..%2F..%2Fetc")
-    assert page.get_by_text("There is no data set").count() == 1
+    assert page.get_by_text("There is no dataset").count() == 1
     assert page.locator("img[src='x']").count() == 0
 
 

@@ -40,8 +40,7 @@ def afterwards(identity: str, now: RunRecord) -> None:
         for page in ("embeddings", "probe", *(["vae"] if scene.method == "vae" else [])):
             about = ui.PAGES[page]
             if st.button(about.name, icon=about.icon, key=f"train_to_{page}"):
-                vae = scene.model if scene.method == "vae" else None
-                st.session_state.scene = {"data": scene.data, "model": scene.model, "vae": vae}
+                ui.choose(scene.data, scene.model)
                 st.switch_page(about.file)
     if now.active:
         st.caption("Its PCA map is ready; UMAP is being fitted.")
