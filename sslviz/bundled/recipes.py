@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from sslviz.bundled import topics
-from sslviz.data.images import DATASETS, ImageSet, load_images
+from sslviz.data.catalog import DATASETS
+from sslviz.data.images import ImageSet, load_images
 from sslviz.errors import UserError
 from sslviz.evaluation.baselines import fit_baselines
 from sslviz.evaluation.embedding import encode

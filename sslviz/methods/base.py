@@ -182,7 +182,7 @@ class TwoViewMethod(Method):
     A subclass says how in `loss_of`. It has an `encoder` and a `projector`.
     """
 
-    smallest_batch = 4
+    smallest_batch = 2  # each the other's negative
     encoder: nn.Module
     projector: nn.Module
 
