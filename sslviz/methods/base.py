@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from sslviz.errors import UserError
 from sslviz.methods.config import MethodConfig
+from sslviz.methods.encoders import Encoder, Projector, TwoViewConfig
 from sslviz.methods.policies import ViewPolicy
 from sslviz.methods.views import two_views
 
@@ -179,12 +180,16 @@ class Method(nn.Module):
 class TwoViewMethod(Method):
     """What methods share that make the projections z of two views of an image agree.
 
-    A subclass says how in `loss_of`. It has an `encoder` and a `projector`.
+    A subclass says how in `loss_of`.
     """
 
-    smallest_batch = 2  # each the other's negative
-    encoder: nn.Module
-    projector: nn.Module
+    smallest_batch = 4
+
+    def __init__(self, config: TwoViewConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config.encoder)
+        self.projector = Projector(config.encoder.dim, config.hidden, config.dim)
 
     def encode(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] -> representation h (B, D_h), which is mapped and probed."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sslviz.errors import UserError
 from sslviz.methods.base import Arrays, Losses, Moment, StepContext, TwoViewMethod, similarities
-from sslviz.methods.encoders import Encoder, Projector, TwoViewConfig
+from sslviz.methods.encoders import TwoViewConfig
 from sslviz.methods.losses import info_nce
 from sslviz.methods.views import two_views
 
@@ -58,10 +58,7 @@ class MoCo(TwoViewMethod):
     cursor: Tensor
 
     def __init__(self, config: MoCoConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = Encoder(config.encoder)
-        self.projector = Projector(config.encoder.dim, config.hidden, config.dim)
+        super().__init__(config)
         self.encoder_k = copy.deepcopy(self.encoder).requires_grad_(False)
         self.projector_k = copy.deepcopy(self.projector).requires_grad_(False)
         self.register_buffer("queue", F.normalize(torch.randn(config.dim, config.queue_size), dim=0))  # (D_z, K)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sslviz.methods.base import TwoViewMethod
-from sslviz.methods.encoders import Encoder, Projector, TwoViewConfig
+from sslviz.methods.encoders import TwoViewConfig
 from sslviz.methods.losses import nt_xent
 
 
@@ -28,12 +28,6 @@ class SimCLR(TwoViewMethod):
     """A simple framework for contrastive learning (Chen et al. 2020, arXiv:2002.05709)."""
 
     Config = SimCLRConfig
-
-    def __init__(self, config: SimCLRConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = Encoder(config.encoder)
-        self.projector = Projector(config.encoder.dim, config.hidden, config.dim)
 
     def loss_of(self, z1: Tensor, z2: Tensor) -> Tensor:
         return nt_xent(z1, z2, temperature=self.config.temperature)

@@ -1,0 +1,139 @@
+"""The worked example of CONTRIBUTING.md, to the letter: one file and one entry, and the method is everywhere."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTRY = '    "mlm": MethodInfo('  # the new entry goes before this one
+SMALL = ["--model.encoder.widths", "8", "8", "--model.encoder.strides", "2", "2", "--model.encoder.pool", "1"]
+SMALL += ["--model.hidden", "32", "--model.dim", "16", "--batch-size", "64", "--threads", "1", "--lr", "0.005"]
+
+
+def blocks():
+    """The two blocks of code of the example, by the file that each says it belongs to."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"```python\n# (sslviz/methods/\w+\.py)\n(.*?)```", text, flags=re.DOTALL))
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A copy of the package with the example in it, and its environment."""
+    folder = tmp_path_factory.mktemp("house")
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("sslviz", "pages"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    shutil.copy(ROOT / "app.py", folder)
+    os.symlink(ROOT / "assets", folder / "assets")
+    code = blocks()
+    (folder / "sslviz/methods/barlow.py").write_text(code["sslviz/methods/barlow.py"], encoding="utf-8")
+    registry = folder / "sslviz/methods/registry.py"
+    before, after = registry.read_text(encoding="utf-8").split(ENTRY)
+    registry.write_text(before + code["sslviz/methods/registry.py"] + ENTRY + after, encoding="utf-8")
+    places = {f"SSLVIZ_{name}": str(folder / name.lower()) for name in ("DATA", "MODELS")}
+    return folder, os.environ | places | {"PYTHONPATH": str(folder), "SSLVIZ_ASSETS": str(ROOT / "assets")}
+
+
+@pytest.fixture(scope="module")
+def data(own_digits):
+    return own_digits(480, 60)
+
+
+def run(house, *words):
+    """The output of a Python command in the copy."""
+    folder, environment = house
+    command = [sys.executable, *map(str, words)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def sslviz(house, *words):
+    return run(house, "-m", "sslviz", *words)
+
+
+@pytest.fixture(scope="module")
+def trained(house, data):
+    """Events of a run from the command line, whose model is called "twins"."""
+    told = sslviz(
+        house, "train", "barlow", data, *SMALL, "--steps", 80, "--name", "twins", "--live", "--json", "--log-every", 1
+    )
+    return [json.loads(line) for line in told.splitlines()]
+
+
+def test_the_example_is_short():
+    code = blocks()
+    assert sum(len(text.splitlines()) for text in code.values()) < 80
+
+
+def test_it_trains_from_the_command_line_and_is_watched(house, trained):
+    losses = [event["losses"]["loss"] for event in trained if event["event"] == "step"]
+    assert len(losses) == 80 and sum(losses[-10:]) < 0.8 * sum(losses[:10])
+    seen = [event for event in trained if event["event"] == "monitor"]
+    assert all({"knn", "z_std"} <= event["monitor"].keys() and Path(event["path"]).is_file() for event in seen)
+    card = json.loads((house[0] / "models/twins/card.json").read_text(encoding="utf-8"))
+    assert card["method"] == "barlow" and card["command"].startswith("sslviz train barlow ")
+
+
+def test_it_is_estimated(house, data):
+    told = sslviz(house, "train", "barlow", data, *SMALL, "--minutes", 1, "--estimate", "--json")
+    assert json.loads(told)["steps"] > 1
+
+
+def test_its_numbers_are_held_to_their_bounds(house, data):
+    folder, environment = house
+    command = [sys.executable, "-m", "sslviz", "train", "barlow", data, "--model.redundancy", "2"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "--model.redundancy must lie in 0 to 1, not 2" in done.stderr
+
+
+def test_it_is_exported_imported_and_probed(house, trained, data):
+    file = house[0] / "twins.safetensors"
+    sslviz(house, "models", "export", "twins", file)
+    sslviz(house, "models", "import", file, "--name", "again")
+    names = {model["name"] for model in json.loads(sslviz(house, "models", "list", "--json"))["models"]}
+    assert {"twins", "again"} <= names
+    first, second = (
+        json.loads(sslviz(house, "probe", name, data, "--no-baselines", "--json")) for name in ("twins", "again")
+    )
+    assert first["accuracy"] == second["accuracy"] > 0.25
+    twin = json.loads(sslviz(house, "probe", "random-twins", data, "--no-baselines", "--json"))
+    assert 0 < twin["accuracy"] < 1
+
+
+VISIT = """
+import json, os, sys
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+from sslviz import plots
+from sslviz.bundled import recipes
+next(iter(recipes.store_maps(Path(os.environ["SSLVIZ_MODELS"]) / "twins-mnist")))
+for page, address in json.loads(sys.argv[1]):
+    at = AppTest.from_file("app.py", default_timeout=200)
+    at.query_params.update(address)
+    at.run()
+    if page != "home":
+        at.switch_page(f"pages/{page}.py").run()
+    assert not at.exception and not at.error, (page, at.exception, at.error)
+    told = " ".join(part.value for part in (*at.markdown, *at.caption, *at.code))
+    print(json.dumps([page, at.title[0].value, told]))
+"""
+
+
+def test_it_is_on_every_page(house):
+    """The page that decodes shows another model; the train page offers the method with its settings and its command."""
+    words = ("train", "barlow", "mnist", *SMALL, "--steps", 20, "--name", "twins-mnist", "--monitors", 1)
+    sslviz(house, *words)
+    pages = [(page, {"model": "twins-mnist"}) for page in ("home", "vae", "embeddings", "probe")]
+    visits = [*pages, ("train", {"method": "barlow"})]
+    told = run(house, "-c", VISIT, json.dumps(visits)).splitlines()
+    seen = {page: text for page, _, text in map(json.loads, [line for line in told if line.startswith('["')])}
+    assert seen.keys() == {page for page, _ in visits}
+    assert "twins-mnist" in seen["embeddings"] and "twins-mnist" in seen["probe"]
+    assert seen["train"]
