@@ -13,7 +13,7 @@ from sslviz import plots
 from sslviz.data import catalog, images
 from sslviz.errors import UserError
 from sslviz.jobs import uploads
-from sslviz.methods.registry import DEFAULT, METHODS
+from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint
 from sslviz.ui import address
 from sslviz.ui.page_shell import PAGES, PageInfo, begin_page, escape
@@ -79,9 +79,10 @@ def _models_of(dataset: str, wants: str = "") -> dict[str, Any]:
     return {m.name: m for m in models() if m.dataset == dataset and (not wants or getattr(METHODS[m.method], wants))}
 
 
-def _first_model(options: dict[str, Any], wanted: str = DEFAULT) -> str | None:
-    """The model to start with: the first of the wanted method, else the first."""
-    return next((name for name, m in options.items() if m.method == wanted), next(iter(options), None))
+def _first_model(options: dict[str, Any], method: str | None = None) -> str | None:
+    """The model to start with: of a method, where there is one of it, that whose linear probe is best."""
+    found = checkpoint.opens_with(options.values(), method)
+    return found.name if found else None
 
 
 def _liveliest(options: dict[str, Any], wants: str) -> str | None:
@@ -141,7 +142,7 @@ def choose(dataset: str, model: str) -> None:
 def _change_data(key: str) -> None:
     """Another dataset: keep the method of the model that was on show, where the new set has one."""
     state = st.session_state
-    before = {m.name: m.method for m in models()}.get(state.selection["model"].get("") or "", DEFAULT)
+    before = {m.name: m.method for m in models()}.get(state.selection["model"].get("") or "")
     state.selection, state.notice = {"data": state[key], "model": {}}, []
     if first := _first_model(_models_of(state[key]), before):
         state.selection["model"][""] = first
