@@ -11,56 +11,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from sslviz import plots
+from sslviz.ui.component import component
 
 MASKS = ("[mask]", "<mask>")  # how a mask may be typed, in lower case
 
-_CHIPS = st.components.v2.component(
-    "sslviz_chips",
-    html="""<div class="chips" role="group"></div>
-""",
-    css="""
-.chips { display: flex; flex-wrap: wrap; align-items: flex-end; row-gap: 2px; font: 1.35rem/1.35 var(--st-font);
-  color: var(--st-text-color); max-height: 196px; overflow-y: auto; padding: 2px; }
-.between { white-space: pre; padding-bottom: 5px; }
-button { font: inherit; color: inherit; background: none; border: 2px solid transparent; border-radius: 6px;
-  padding: 2px 3px; margin: 0 -4px; cursor: pointer; display: inline-flex; flex-direction: column;
-  align-items: center; }
-button:hover { background: var(--st-secondary-background-color); }
-button:focus-visible { outline: 2px solid var(--st-primary-color); }
-button[aria-pressed="true"] { border: 2px dashed var(--st-primary-color); margin: 0; }
-button[aria-pressed="true"] .word { font-weight: 600; }
-button .tag { font: 600 0.7rem/1 var(--st-font); height: 0.75rem; color: var(--st-primary-color); }
-button:disabled { cursor: default; color: inherit; }
-""",
-    js="""
-export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".chips")
-  root.setAttribute("aria-label", data.label)
-  root.replaceChildren(...data.parts.map((part) => {
-    if (part.number === null) {
-      const between = document.createElement("span")
-      between.className = "between"
-      between.textContent = part.text
-      return between
-    }
-    const button = document.createElement("button")
-    button.type = "button"
-    button.title = part.typed ? "typed as a mask" : part.masked ? "show it to the model again" : "mask it"
-    button.setAttribute("aria-pressed", String(part.masked))
-    button.setAttribute("aria-label", part.masked && !part.typed ? `${part.text}, masked` : part.text)
-    button.disabled = part.typed
-    const tag = document.createElement("span"), word = document.createElement("span")
-    tag.className = "tag"
-    tag.textContent = part.masked && !part.typed ? data.mask : ""
-    word.className = "word"
-    word.textContent = part.text
-    button.append(tag, word)
-    button.onclick = () => setTriggerValue("clicked", part.number)
-    return button
-  }))
-}
-""",
-)
+_WORDS = component(__file__, "sentence_words")
 
 
 def sentence(
@@ -97,70 +52,10 @@ def sentence(
             on_click(value)
 
     data = {"parts": parts, "mask": mask_token, "label": "The sentence; press a word to mask it"}
-    _CHIPS(key="language_chips", data=data, on_clicked_change=clicked)
+    _WORDS(key="language_chips", data=data, on_clicked_change=clicked)
 
 
-_BARS = st.components.v2.component(
-    "sslviz_bars",
-    html="""<div class="groups"></div>
-""",
-    css="""
-.groups { display: flex; flex-wrap: wrap; gap: 10px 28px; font: 1rem/1.3 var(--st-font); color: var(--st-text-color); }
-.group { flex: 1 1 270px; min-width: 0; }
-.head { display: flex; justify-content: space-between; gap: 8px; padding: 0 4px 4px 4px; }
-.head b { font-weight: 600; }
-button { font: inherit; color: inherit; width: 100%; display: grid; grid-template-columns: var(--names) 1fr; gap: 8px;
-  align-items: center; border: 0; background: none; padding: 2px 4px; border-radius: 4px; text-align: left; }
-button:enabled { cursor: pointer; }
-button:enabled:hover { background: var(--st-secondary-background-color); }
-button:focus-visible { outline: 2px solid var(--st-primary-color); }
-button .token { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: right; }
-button .line { display: flex; align-items: center; gap: 7px; min-width: 0; }
-button .bar { background: var(--colour); height: 1.15em; border-radius: 2px; min-width: 2px; box-sizing: border-box;
-  transition: width 0.15s; }
-button .percent { font-variant-numeric: tabular-nums; white-space: nowrap; }
-button.own .token { font-weight: 700; }
-button.own .bar { outline: 2px solid var(--st-text-color); outline-offset: 1px; }
-button.far { border-top: 1px dashed var(--st-border-color); border-radius: 0; margin-top: 3px; }
-""",
-    js="""
-export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".groups")
-  root.style.minHeight = data.room + "px"
-  root.style.setProperty("--colour", data.colour)
-  const make = (tag, name, text = "") => {
-    const node = document.createElement(tag)
-    node.className = name
-    node.textContent = text
-    return node
-  }
-  const items = data.groups.flatMap((group) => group.items)
-  const longest = Math.max(0, ...items.map((item) => item.token.length))
-  root.style.setProperty("--names", Math.min(8.5, Math.max(2.5, 0.62 * longest)) + "em")
-  const room = items.some((item) => item.rank) ? 10 : 4.5
-  root.replaceChildren(...data.groups.map((group, g) => {
-    const box = make("div", "group"), head = make("div", "head")
-    box.setAttribute("role", "group")
-    box.setAttribute("aria-label", group.title)
-    head.append(make("b", "", group.title), make("span", "", group.note))
-    box.append(head, ...group.items.map((item, i) => {
-      const button = make("button", (item.own ? "own " : "") + (item.far ? "far" : ""))
-      button.type = "button"
-      button.disabled = !data.clickable
-      button.title = data.clickable ? `put “${item.token}” into the sentence` : ""
-      button.setAttribute("aria-label", `${item.token}, ${item.percent}${item.own ? ", in the text " + item.rank : ""}`)
-      const line = make("span", "line"), bar = make("span", "bar")
-      bar.style.width = `calc((100% - ${room}em) * ${Math.min(1, item.width)})`  // one scale for all
-      line.append(bar, make("span", "percent", item.percent + (item.rank ? ", " + item.rank : "")))
-      button.append(make("span", "token", item.token), line)
-      button.onclick = () => setTriggerValue("clicked", [g, i])
-      return button
-    }))
-    return box
-  }))
-}
-""",
-)
+_BARS = component(__file__, "candidates")
 
 
 @dataclass(frozen=True)
@@ -226,33 +121,7 @@ def bars(
     _BARS(key=key, data=data, on_clicked_change=clicked)
 
 
-_TOKENS = st.components.v2.component(
-    "sslviz_tokens",
-    html="""<div class="tokens" role="list"></div>
-""",
-    css="""
-.tokens { display: flex; flex-wrap: wrap; gap: 5px; font: 0.95rem/1.25 var(--st-font); color: var(--st-text-color);
-  max-height: 170px; overflow-y: auto; }
-.token { border: 1px solid var(--st-border-color); border-radius: 4px; padding: 2px 6px; text-align: center; }
-.token small { display: block; font-size: 0.8rem; font-variant-numeric: tabular-nums; opacity: 0.8; }
-.token.mask { border: 2px dashed var(--st-primary-color); font-weight: 600; }
-.token.special { background: var(--st-secondary-background-color); }
-.token.unknown { border: 2px solid #e76300; }
-""",
-    js="""
-export default function ({ data, parentElement }) {
-  parentElement.querySelector(".tokens").replaceChildren(...data.tokens.map((token) => {
-    const box = document.createElement("span"), id = document.createElement("small")
-    box.className = "token " + token.kind
-    box.setAttribute("role", "listitem")
-    box.textContent = token.token
-    id.textContent = token.id
-    box.append(id)
-    return box
-  }))
-}
-""",
-)
+_TOKENS = component(__file__, "tokens")
 
 
 def tokens(sent: Sequence[tuple[str, int, str]]) -> None:
