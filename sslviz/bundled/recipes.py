@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from sslviz.bundled import topics
+from sslviz.bundled.examples import store_answers
 from sslviz.data.images import DATASETS, ImageSet, load_images
 from sslviz.errors import UserError
 from sslviz.evaluation.baselines import fit_baselines
@@ -238,6 +239,7 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
     sources = checkpoint.read_json(corpus / "corpus.json")
     card = card | {"results": results, "corpus": sources, "base": BASE, "seed_of_results": seed}
     checkpoint.write_json(card, folder / checkpoint.CARD)
+    store_answers(folder)
     return topics.finish(folder, seed=seed)
 
 

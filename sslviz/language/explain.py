@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from sslviz.errors import UserError
+from sslviz.language.answers import Mask
 from sslviz.language.model import MaskedLM
-from sslviz.language.predict import Mask, answers, body
+from sslviz.language.predict import answers, body
 from sslviz.language.sentence import MaskedText, limit, mask_text, readable, tokens_of
 from sslviz.language.text import composed
 

@@ -5,7 +5,6 @@ The vocabulary head runs on the asked-for positions only. Probabilities are in [
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,76 +12,10 @@ import torch
 from torch import Tensor
 
 from sslviz.errors import UserError
+from sslviz.language.answers import PLL, Mask, Prediction, Score, Step
 from sslviz.language.model import CausalLM, MaskedLM, NextSentence
-from sslviz.language.sentence import MAX_TOKENS, MaskedText, Token, mask_text, put, readable, tokens_of, word_spans
+from sslviz.language.sentence import MAX_TOKENS, MaskedText, mask_text, put, readable, tokens_of, word_spans
 from sslviz.language.text import composed
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A candidate for a place: readable token, id, probability."""
-
-    token: str
-    id: int
-    probability: float
-
-
-@dataclass(frozen=True)
-class Mask:
-    """What is predicted at one place.
-
-    Attributes:
-        position: of the mask among the tokens.
-        predictions: the most probable first.
-        entropy: of the whole distribution, in nats.
-        original: the token that stood there, None where the mask was typed.
-        rank: of the original, 1 is first.
-        probability: of the original.
-    """
-
-    position: int
-    predictions: tuple[Prediction, ...]
-    entropy: float
-    original: str | None
-    rank: int | None
-    probability: float | None
-
-
-@dataclass(frozen=True)
-class Step:
-    """One mask filled for good: where, with what, how sure, and the sentence after it."""
-
-    position: int
-    token: str
-    probability: float
-    text_after: str
-
-
-@dataclass(frozen=True)
-class Score:
-    """How probable a word is: of all its tokens, each given those before it; the rank (1 is first) of one token."""
-
-    tokens: tuple[str, ...]
-    probability: float
-    rank: int | None
-
-
-@dataclass(frozen=True)
-class PLL:
-    """Pseudo-log-likelihood of a sentence in nats (Salazar et al. 2020, arXiv:1910.14659).
-
-    Attributes:
-        total: the sum over all tokens.
-        tokens: those that are scored, without the special ones at the ends.
-        log_probabilities: of each token given all others (n_tokens,).
-        words: for each word of `word_spans` the sum over its tokens.
-    """
-
-    total: float
-    tokens: tuple[Token, ...]
-    log_probabilities: np.ndarray
-    words: tuple[float, ...]
-
 
 # filling ------------------------------------------------------------------------------------------------------------
 
