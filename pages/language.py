@@ -3,7 +3,7 @@
 import streamlit as st
 
 from sslviz import ui
-from sslviz.ui.language import answer, attention, compare, loss, model_picker, sentence_input, vectors
+from sslviz.ui.language import answer, attention, compare, loss, model_picker, questions, sentence_input, vectors
 
 VIEWS = {
     "Answer": answer.answer,
@@ -19,14 +19,14 @@ ui.begin_page("language")
 base = model_picker.choose_model()
 asked = sentence_input.sentence(base)
 if asked is not None:
-    if st.session_state.get("language_view") not in VIEWS:
-        st.session_state.pop("language_view", None)
+    ui.bound("language_view", "Answer", among=VIEWS)
     view = st.segmented_control(
-        "View", list(VIEWS), default="Answer", key="language_view", bind="query-params", required=True,
-        label_visibility="collapsed",
+        "View", list(VIEWS), key="language_view", required=True, label_visibility="collapsed"
     )  # fmt: skip
     try:
         VIEWS[view](asked)
+    except questions.Working as working:
+        working.show()
     except ui.UserError as error:
         st.info(ui.escape(str(error)), icon=":material/edit:")
 

@@ -4,7 +4,7 @@ The vocabulary head runs on the asked-for positions only. Probabilities are in [
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,15 @@ def fill(
     return answers(model, masked, logits_at(model, [masked.ids], [masked.positions]), top_k, temperature)
 
 
-def fill_in_turn(model: MaskedLM, text: str, *, words: Sequence[int] = ()) -> tuple[Step, ...]:
-    """Fill one mask after the other, always the one that the model is most certain of, each given those before it."""
+def fill_in_turn(
+    model: MaskedLM, text: str, *, words: Sequence[int] = (), progress: Callable[[float], None] | None = None
+) -> tuple[Step, ...]:
+    """Fill one mask after the other, always the one that the model is most certain of, each given those before it.
+
+    Args:
+        model, text, words: as in `fill`.
+        progress: called after each mask with the share done, in (0, 1]; may raise to cancel.
+    """
     masked = mask_text(model, text, words)
     ids, left, shown, steps = list(masked.ids), list(masked.positions), masked.text, []
     while left:
@@ -50,14 +57,23 @@ def fill_in_turn(model: MaskedLM, text: str, *, words: Sequence[int] = ()) -> tu
         ids[position] = int(id[i])
         shown = put(shown, i, token)
         steps.append(Step(position, token, math.exp(best[i]), shown))
+        if progress:
+            progress(len(steps) / len(masked.positions))
     return tuple(steps)
 
 
-def score(model: MaskedLM, text: str, word: str, *, words: Sequence[int] = ()) -> Score:
+def score(
+    model: MaskedLM,
+    text: str,
+    word: str,
+    *,
+    words: Sequence[int] = (),
+    progress: Callable[[float], None] | None = None,
+) -> Score:
     """How probable a word is at the first mask.
 
     A word of several tokens gets as many masks; its probability is the product of each token's, filled left to right.
-    The masks of the first masked word are taken together; other masks stay.
+    The masks of the first masked word are taken together; other masks stay. `progress` is as in `fill_in_turn`.
 
     Raises:
         UserError: no word, a word of unknown symbols, or see `mask_text`.
@@ -79,15 +95,19 @@ def score(model: MaskedLM, text: str, word: str, *, words: Sequence[int] = ()) -
     later = {n + shift if n > (first[0].word or 0) else n for n in others}
     ids = [mask_id if p.position in inside or p.word in later else p.id for p in written]
     total, rank = 0.0, None
-    for token in target:
+    for n, token in enumerate(target, 1):
         row = log_softmax(logits_at(model, [ids], [[token.position]]))[0]  # (V,)
         total += float(row[token.id])
         rank = int((row > row[token.id]).sum()) + 1
         ids[token.position] = token.id
+        if progress:
+            progress(n / len(target))
     return Score(tuple(p.token for p in target), math.exp(total), rank if len(target) == 1 else None)
 
 
-def pseudo_log_likelihood(model: MaskedLM, text: str, *, batch_size: int = 32) -> PLL:
+def pseudo_log_likelihood(
+    model: MaskedLM, text: str, *, batch_size: int = 32, progress: Callable[[float], None] | None = None
+) -> PLL:
     """Mask every token of a sentence in turn, and add up the logarithms of what the model gives to each.
 
     Raises:
@@ -104,6 +124,8 @@ def pseudo_log_likelihood(model: MaskedLM, text: str, *, batch_size: int = 32) -
         rows = [[*ids[: p.position], mask_id, *ids[p.position + 1 :]] for p in part]
         log_probabilities = log_softmax(logits_at(model, rows, [[p.position] for p in part]))  # (B, V)
         values += [float(row[p.id]) for row, p in zip(log_probabilities, part, strict=True)]
+        if progress:
+            progress(len(values) / len(scored))
     words = [0.0] * len(word_spans(text))
     for token, value in zip(scored, values, strict=True):
         if token.word is not None:

@@ -5,6 +5,8 @@ import math
 import os
 import re
 import shlex
+import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -15,12 +17,13 @@ import tinytext
 from streamlit.testing.v1 import AppTest
 
 from sslviz import cli, plots, ui
+from sslviz.bundled.examples import EXAMPLES, store_answers
 from sslviz.errors import UserError
-from sslviz.language import adapt, predict
+from sslviz.language import adapt, answers, predict
 from sslviz.language import model as language
-from sslviz.language.sentence import tokens_of, word_spans
+from sslviz.language.sentence import MAX_MASKS, tokens_of, word_spans
 from sslviz.paths import assets_dir
-from sslviz.ui.language import attention, compare, loss, model_picker, sentence_input
+from sslviz.ui.language import attention, compare, loading, loss, model_picker, questions, sentence_input
 
 ROOT = Path(__file__).parents[2]
 VIEWS = ("Answer", "Layers", "Attention", "Loss", "Compare", "Next")
@@ -50,6 +53,12 @@ def folder(tmp_path_factory):
         del os.environ[key]
     st.cache_resource.clear()
     st.cache_data.clear()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Pages wait for their model, so that a run of the script has an answer in it."""
+    monkeypatch.setattr(loading, "PATIENCE", 120.0)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +105,8 @@ def test_a_masked_word_is_answered_before_anyone_presses_anything(bert):
     at = check(open_page())
     best = predict.fill(bert, sentence_input.DEFAULT[0], words=sentence_input.DEFAULT[1])[0].predictions[0]
     assert f"tiny-bert puts “{best.token}” first with" in said(at)
-    assert [c.proto.component_name for c in at.get("bidi_component")][:2] == ["sslviz_chips", "sslviz_bars"]
+    names = [c.proto.component_name for c in at.get("bidi_component")]
+    assert names.index("sslviz_sentence_words") < names.index("sslviz_candidates")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -145,11 +155,12 @@ def test_temperature_and_count_change_the_answer():
 def test_the_address_keeps_a_sentence_of_bounded_length_and_its_masks():
     at = open_page(language_text="The cat sat on the mat.", language_words="1,5")
     assert at.text_input(key="language_text").value == "The cat sat on the mat."
-    assert at.session_state["language_words"] == [1, 5]
+    assert at.session_state["language_words"] == (1, 5)
     type_in(at, "The dog sat on the mat.")
     assert at.query_params["language_text"] in ("The dog sat on the mat.", ["The dog sat on the mat."])
-    type_in(at, "the mat " * 60)
-    assert "language_text" not in at.query_params
+    type_in(at, "the mat " * 300)
+    kept = at.query_params["language_text"]
+    assert len(kept if isinstance(kept, str) else kept[0]) <= sentence_input.LONGEST
 
 
 @pytest.mark.parametrize("numbers", ["-1", "1e9", "99999999999", "<b>", "1,,2", "9999"])
@@ -183,13 +194,17 @@ def test_an_edit_keeps_the_masks_of_the_words_that_it_leaves_alone(before, after
 
 def test_a_candidate_goes_where_its_mask_is_and_the_last_one_stays_on_show(bert):
     text = "The cat sat on the mat."
-    new, chosen = sentence_input.settled(bert, text, [1], position_of(bert, text, 1), "dog")
+    new, chosen = sentence_input.settled(tokens_of(bert, text), text, [1], position_of(bert, text, 1), "dog")
     assert (new, chosen) == ("The dog sat on the mat.", [1])
-    new, chosen = sentence_input.settled(bert, text, [1, 5], position_of(bert, text, 5), "table")
+    new, chosen = sentence_input.settled(tokens_of(bert, text), text, [1, 5], position_of(bert, text, 5), "table")
     assert (new, chosen) == ("The cat sat on the table.", [1])
-    new, chosen = sentence_input.settled(bert, "The [MASK] sat on the [MASK].", [], 2, "dog")
+    new, chosen = sentence_input.settled(
+        tokens_of(bert, "The [MASK] sat on the [MASK]."), "The [MASK] sat on the [MASK].", [], 2, "dog"
+    )
     assert (new, chosen) == ("The dog sat on the [MASK].", [])
-    new, chosen = sentence_input.settled(bert, "The cat sat on the [MASK].", [], 6, "mat")
+    new, chosen = sentence_input.settled(
+        tokens_of(bert, "The cat sat on the [MASK]."), "The cat sat on the [MASK].", [], 6, "mat"
+    )
     assert (new, chosen) == ("The cat sat on the mat.", [5])
 
 
@@ -197,7 +212,7 @@ def test_a_candidate_for_one_token_of_a_word_leaves_its_other_tokens_as_masks(be
     text = "The river is unhappiest tomorrow."
     group = [p for p in tokens_of(bert, text) if p.word == 3]
     assert len(group) > 1
-    new, chosen = sentence_input.settled(bert, text, [3, 4], group[0].position, "cat")
+    new, chosen = sentence_input.settled(tokens_of(bert, text), text, [3, 4], group[0].position, "cat")
     count = len(group) - 1
     assert new == "The river is cat " + " ".join(["[MASK]"] * count) + " tomorrow."
     assert [word_of(new, n) for n in chosen] == ["tomorrow"]
@@ -265,7 +280,7 @@ def test_another_model_is_loaded_by_its_name_with_its_own_mask():
     at = open_page(language_text="The cat sat on the [MASK].", language_words="")
     at.text_input(key="language_hub").set_value("some/roberta-tiny").run()
     until(at, lambda: "some/roberta-tiny puts" in said(at))
-    chips = at.get("bidi_component")[0].proto
+    chips = next(c.proto for c in at.get("bidi_component") if c.proto.component_name == "sslviz_sentence_words")
     assert "<mask>" in str(chips) or "\\u003cmask\\u003e" in str(chips)
     at.text_input(key="language_hub").set_value("").run()
     assert "tiny-bert puts" in said(check(at))
@@ -282,6 +297,150 @@ def test_without_a_language_model_one_sentence_says_what_to_do(folder, monkeypat
     assert not at.exception and "sslviz train mlm" in at.error[0].value
     model_picker.models.clear()
     ui.models.clear()
+
+
+# --- limits and what comes later ---
+
+
+def test_five_hundred_masks_are_refused_by_a_limit_that_is_said():
+    """A link with them held half a core for minutes after its tab had closed."""
+    started = time.perf_counter()
+    at = check(open_page(language_text="[MASK] " * 500))
+    assert "3,500 characters, and at most 2,000 are read" in at.warning[0].value
+    check(open_page(language_text="[MASK] " * 280))
+    at = check(type_in(at, "[MASK] " * 33))
+    assert f"at most {MAX_MASKS}" in at.warning[0].value and not at.dataframe
+    assert time.perf_counter() - started < 60
+    check(type_in(at, "[MASK] cat " * 3))
+    assert not at.warning
+
+
+@pytest.mark.parametrize("view", ["Answer", "Layers", "Attention", "Loss", "Compare"])
+def test_what_takes_long_runs_where_it_can_be_stopped(view, monkeypatch):
+    """Answers that take longer than a page's script may take come from the worker, and are the same."""
+    address = {"language_text": "A dog sleeps under the old house.", "language_words": "1,3", "language_view": view}
+    at = check(open_page(**address))
+    quick, submitted = said(at), []
+    monkeypatch.setattr(questions, "INLINE", 0.0)
+    worker = ui.worker()
+    submit = worker.submit
+    monkeypatch.setattr(worker, "submit", lambda key, *a, **k: (submitted.append(key[1]), submit(key, *a, **k)))
+    at = open_page(**address)
+    until(at, lambda: said(at) == quick)
+    assert submitted and set(submitted) <= set(questions.QUESTIONS)
+    assert not at.error
+
+
+def test_an_answer_that_would_take_too_long_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr(questions, "SPEED", 1.0)
+    at = check(open_page(language_text="A dog sleeps under the old barn.", language_words="1"))
+    assert "longer than the 120 s that one may take" in at.info[0].value
+
+
+def test_a_stopped_answer_is_kept_from_nobody(monkeypatch):
+    """Stop ends the computation; a button asks for it again."""
+    monkeypatch.setattr(questions, "INLINE", 0.0)
+    asked = questions.answer
+    slow = []
+
+    def wait(question, model, given, options):
+        if not slow and "progress" in options:
+            slow.append(question)
+            for _ in range(300):
+                time.sleep(0.1)
+                options["progress"](0.1)
+        return asked(question, model, given, options)
+
+    monkeypatch.setattr(questions, "answer", wait)
+    at = open_page(language_text="The dog sat on the old barn.", language_view="Compare")
+    at.button[[b.label for b in at.button].index("Stop")].click().run()
+    until(at, lambda: "Compute it" in [b.label for b in at.button])
+    at.button(key="language_again").click().run()
+    until(at, lambda: "likelier" in said(at) or "cost the same" in said(at))
+
+
+def test_the_words_stand_before_the_model_is_there(monkeypatch):
+    """A page whose model is still loading shows its sentence to click, and then the answer."""
+    monkeypatch.setattr(loading, "PATIENCE", 0.0)
+    loading.loader.clear()
+    loaded, held = model_picker._load, threading.Event()
+    monkeypatch.setattr(model_picker, "_load", lambda *given: held.wait(60) and loaded(*given))
+    at = check(open_page(language_text="The cat sat on the mat.", language_words="1"))
+    names = [c.proto.component_name for c in at.get("bidi_component")]
+    assert "sslviz_sentence_words" in names and "sslviz_candidates" not in names
+    assert "Loading tiny-bert" in said(at)
+    held.set()
+    until(at, lambda: "tiny-bert puts" in said(at))
+    check(at)
+
+
+def test_stored_answers_show_before_the_model_is_there(folder, bert, monkeypatch):
+    """What is stored beside a model is what it says, and serves until the model is loaded."""
+    place = folder / "models" / "tiny-bert"
+    store_answers(place)
+    try:
+        monkeypatch.setattr(loading, "PATIENCE", 0.0)
+        loading.loader.clear()
+        model_picker._stored.clear()
+        loaded, held = model_picker._load, threading.Event()
+        monkeypatch.setattr(model_picker, "_load", lambda *given: held.wait(60) and loaded(*given))
+        for text, words in EXAMPLES.items():
+            at = check(open_page(language_text=text, language_words=",".join(map(str, words))))
+            best = predict.fill(bert, text, words=words)[0].predictions[0]
+            assert f"tiny-bert puts “{best.token}” first with" in said(at), text
+        check(at.segmented_control(key="language_view").set_value("Layers").run())
+        assert "Loading tiny-bert" in said(at)
+        held.set()
+        until(at, lambda: "leads" in said(at))
+    finally:
+        (place / answers.FILE).unlink()
+        model_picker._stored.clear()
+
+
+def test_the_bundled_models_stored_answers_are_what_it_says():
+    place = assets_dir() / "models" / "bert-mini"
+    stored, model = answers.read(place), language.load(place)
+    for text, words in EXAMPLES.items():
+        assert stored.find("tokens_of", (text,), {}) == tokens_of(model, text)
+        found = stored.find("fill", (text,), {"words": words, "top_k": 10, "temperature": 1.0})
+        for mine, its in zip(found, predict.fill(model, text, words=words), strict=True):
+            assert [p.token for p in mine.predictions] == [p.token for p in its.predictions]
+            np.testing.assert_allclose([p.probability for p in mine.predictions],
+                                       [p.probability for p in its.predictions], rtol=1e-3)  # fmt: skip
+
+
+def test_answers_of_other_weights_are_not_shown(folder, tmp_path):
+    place = tmp_path / "m"
+    shutil.copytree(folder / "models" / "tiny-bert", place)
+    store_answers(place)
+    assert answers.read(place) is not answers.NOTHING
+    with (place / "model.safetensors").open("ab") as file:
+        file.write(b" ")
+    assert answers.read(place) is answers.NOTHING
+    (place / answers.FILE).write_text("{", encoding="utf-8")
+    assert answers.read(place) is answers.NOTHING
+
+
+def test_the_copied_address_restores_what_is_seen():
+    """View, sentence, masks, temperature, layer and head."""
+    address = {"language_text": "The cat sat on the mat.", "language_words": "1", "language_view": "Answer"}
+    at = check(open_page(**address | {"language_temperature": "0.5", "language_top_k": "5"}))
+    assert at.slider(key="language_temperature").value == 0.5 and at.slider(key="language_top_k").value == 5
+    at = check(open_page(**address | {"language_view": "Attention", "language_head": "6"}))
+    assert "layer 2, head 3" in said(at)
+    at = check(open_page(**address | {"language_view": "Loss", "language_seed": "7", "language_rate": "40"}))
+    assert at.number_input(key="language_seed").value == 7 and at.slider(key="language_rate").value == 40
+    at.number_input(key="language_seed").set_value(8).run()
+    assert at.query_params["language_seed"] in ("8", ["8"])
+    at = check(open_page(language_text="The [MASK] sat on the old mat by the door."))  # no words: none are masked
+    assert at.session_state["language_words"] == ()
+
+
+def test_letters_that_touch_a_mask_belong_to_its_word(bert):
+    at = check(open_page(language_text="He was [MASK]s.", language_words=""))
+    assert "puts" in said(at)
+    best = predict.fill(bert, "He was [MASK]s.")[0].predictions[0].token
+    assert f"“{best}” first" in said(at)
 
 
 # --- layers and attention ---
@@ -312,7 +471,7 @@ def test_training_is_real_private_and_undone(bert):
     at.text_area(key="language_mine").set_value("The cat sat on the table.\nA cat sat on the table.").run()
     at.select_slider(key="language_steps").set_value(80).run()
     at.select_slider(key="language_lr").set_value(1e-3).run()
-    shared = model_picker._loaded("tiny-bert", stamp(at))
+    shared = model_picker._model("tiny-bert", stamp(at))
     before = {key: value.clone() for key, value in shared.state_dict().items()}
     at.button(key="language_train").click().run()
     until(at, lambda: "after 80 steps it is" in said(at))

@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from sslviz import plots, ui
+from sslviz.bundled.examples import ASKED
 from sslviz.errors import UserError
 from sslviz.ui.language import token_picker
-from sslviz.ui.language.model_picker import ask
+from sslviz.ui.language.questions import Working, ask
 from sslviz.ui.language.sentence_input import Asked, put_into_sentence
 
 MASKS_SHOWN = 6
@@ -43,7 +44,7 @@ def fill_bars(asked: Asked, masks: tuple, *, note: bool = True) -> list[token_pi
 
 def put_candidate(asked: Asked, position: int, token: str) -> None:
     """Put a candidate into the sentence in place of one of its masks."""
-    put_into_sentence(asked.speaker.model, asked.text, asked.chosen, position, token)
+    put_into_sentence(asked, position, token)
 
 
 # --- the answer ---
@@ -56,7 +57,9 @@ def answer(asked: Asked) -> None:
     left, right = grid.cell(column_span=3), grid.cell()
     with right:
         temperature = temperature_slider("language_temperature")
-        top_k = st.slider("Candidates", 3, 20, 10, key="language_top_k", persist_state="session")
+        ui.bound("language_top_k", ASKED["top_k"], between=(3, 20))
+        top_k = st.slider("Candidates", 3, 20, key="language_top_k")
+        ui.bound("language_about", "")
         about = st.text_input(
             "Ask about a word", key="language_about", max_chars=60, live="400ms", placeholder="berlin"
         ).strip()
@@ -107,8 +110,9 @@ def _told(asked: Asked, masks: tuple, temperature: float) -> str:
 
 def temperature_slider(key: str, *, width: Any = "stretch") -> float:
     """Draw the slider of the softmax' temperature."""
+    ui.bound(key, ASKED["temperature"], between=(0.1, 3.0))
     value = st.slider(
-        "Temperature", 0.1, 3.0, 1.0, 0.1, key=key, persist_state="session", width=width,
+        "Temperature", 0.1, 3.0, step=0.1, key=key, width=width,
         help="The logits are divided by it before the softmax: under 1 the first answer gains, over 1 the others.",
     )  # fmt: skip
     return min(3.0, max(0.1, float(value)))
@@ -124,6 +128,9 @@ def _scored(asked: Asked, word: str) -> str:
     """Probability and rank of a word that was asked about, with its tokens."""
     try:
         score = ask(asked.speaker, "score", asked.text, word, words=asked.chosen)
+    except Working as working:
+        working.show()
+        return ""
     except UserError as error:
         return ui.escape(str(error))
     shown = plots.share(score.probability) if score.probability >= 1e-4 else _tiny(score.probability)

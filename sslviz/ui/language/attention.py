@@ -7,9 +7,10 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
-from sslviz.ui.language.model_picker import ask
+from sslviz.ui.language.questions import ask
 from sslviz.ui.language.sentence_input import Asked
 
+WAYS = ("One head", "Mean of the layer", "Mean of all", "Rollout")
 TOKENS_SHOWN = 96  # attention over more can't be seen, and grows with the square
 
 
@@ -41,8 +42,10 @@ def attention(asked: Asked) -> None:
     weights, tokens = ask(asked.speaker, "attention", asked.text, words=asked.chosen)
     n_layers, n_heads = weights.shape[:2]
     state, first = st.session_state, striking(weights, tokens, asked.masks)
-    chosen = state.get("language_head")
-    chosen = chosen if isinstance(chosen, int) and 0 <= chosen < n_layers * n_heads else first
+    count = n_layers * n_heads
+    chosen = ui.bound("language_head", None, parse=int, among=(None, *range(count)))  # None: the most striking one
+    chosen = first if chosen is None else chosen
+    ui.bound("language_flow", "One head", among=WAYS)
 
     def picked() -> None:
         ids = ui.picked_ids(state.language_heads)
@@ -60,10 +63,9 @@ def attention(asked: Asked) -> None:
     left, right = grid.cell(), grid.cell()
     with right:
         way = st.segmented_control(
-            "Whose attention", list(ways), default="One head", key="language_flow", required=True,
-            label_visibility="collapsed", persist_state="session",
+            "Whose attention", WAYS, key="language_flow", required=True, label_visibility="collapsed",
         )  # fmt: skip
-        name, flow = ways[way if way in ways else "One head"]
+        name, flow = ways[way]
         seen, title = flow(), f"{name[:1].upper()}{name[1:]}"
         ui.show(
             plots.plot_attention_matrix(seen, tokens, title=title, height=390),

@@ -11,8 +11,10 @@ from sslviz import plots, ui
 from sslviz.errors import UserError
 from sslviz.ui.language import token_picker
 from sslviz.ui.language.answer import fill_bars, put_candidate, temperature_slider
-from sslviz.ui.language.model_picker import CAUSAL, NEXT, Speaker, ask, other_head
+from sslviz.ui.language.model_picker import CAUSAL, NEXT, other_head
+from sslviz.ui.language.questions import ask
 from sslviz.ui.language.sentence_input import DEFAULT, Asked, take
+from sslviz.ui.language.speaker import Speaker
 
 OTHER = "Paris is the capital of banana."  # beside the default
 
@@ -27,12 +29,9 @@ TOKENS_SCORED = 96  # one pass over the sentence a token
 
 def compare(asked: Asked) -> None:
     """Pseudo-log-likelihoods of this sentence and of another, word by word."""
-    state = st.session_state
-    state.setdefault("language_other", OTHER if asked.text == DEFAULT[0] else asked.text)
+    ui.bound("language_other", OTHER if asked.text == DEFAULT[0] else asked.text)
     left, right = st.columns((3, 1), vertical_alignment="bottom")
-    other = left.text_input(
-        "A second sentence", key="language_other", max_chars=1000, live="400ms", persist_state="session"
-    )
+    other = left.text_input("A second sentence", key="language_other", max_chars=1000, live="400ms")
     right.selectbox(
         "Or take a pair", list(PAIRS), index=None, placeholder="Pairs", key="language_pair", on_change=_take_pair,
         label_visibility="collapsed",
@@ -178,9 +177,9 @@ def _next_sentence(asked: Asked) -> None:
     name = asked.base.name if has_next_sentence(asked.base.name) else NEXT
     st.markdown("**Does one sentence follow the other?**")
     model: Any = other_head("load_next_sentence", name)
-    st.session_state.setdefault("language_second", "It lies on the river Seine.")
+    ui.bound("language_second", "It lies on the river Seine.")
     second = st.text_input(
-        "A second sentence", key="language_second", max_chars=1000, live="400ms", persist_state="session",
+        "A second sentence", key="language_second", max_chars=1000, live="400ms",
         disabled=model is None,
     )  # fmt: skip
     st.button(

@@ -12,8 +12,10 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
-from sslviz.ui.language.model_picker import Speaker, ask, copies
+from sslviz.ui.language.model_picker import copies
+from sslviz.ui.language.questions import ask
 from sslviz.ui.language.sentence_input import Asked
+from sslviz.ui.language.speaker import Speaker
 
 SENTENCES, LETTERS, STEPS = 50, 300, (10, 20, 40, 80, 160)  # of a training on the page
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)  # learning rates
@@ -35,11 +37,13 @@ def _task(asked: Asked) -> None:
     """Mask at random as in training, and show input, answer and loss at each place."""
     st.markdown("**The task: find words that were masked at random**")
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        ui.bound("language_rate", 15, between=(5, 50))
         share = st.slider(
-            "Words masked (%)", 5, 50, 15, 5, key="language_rate", persist_state="session", width=200,
+            "Words masked (%)", 5, 50, step=5, key="language_rate", width=200,
             help="Of the chosen tokens 80 % become a mask, 10 % another token, and 10 % stay.",
         )  # fmt: skip
-        seed = int(st.number_input("Seed", 0, 9999, 0, key="language_seed", persist_state="session", width=110))
+        ui.bound("language_seed", 0, between=(0, 9999))
+        seed = int(st.number_input("Seed", 0, 9999, key="language_seed", width=110))
         again = {"language_seed": (seed + 1) % 10_000}
         st.button("Mask again", icon=":material/casino:", on_click=st.session_state.update, kwargs=again)
     rate = min(0.5, max(0.05, share / 100))
@@ -77,15 +81,16 @@ def _training(asked: Asked) -> None:
     state = st.session_state
     st.markdown("**Train on my sentences: real steps, on a copy of your own**")
     state.setdefault("language_mine", MINE)
+    ui.bound("language_steps", 40, among=STEPS)
+    ui.bound("language_lr", 1e-4, among=RATES)
     mine = st.text_area(
         "Sentences, one a line", key="language_mine", height=110, max_chars=SENTENCES * LETTERS,
         persist_state="session", label_visibility="collapsed",
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        steps = st.select_slider("Steps", STEPS, 40, key="language_steps", persist_state="session", width=150)
+        steps = st.select_slider("Steps", STEPS, key="language_steps", width=150)
         lr = st.select_slider(
-            "Learning rate", RATES, 1e-4, key="language_lr", format_func=_short,
-            persist_state="session", width=150,
+            "Learning rate", RATES, key="language_lr", format_func=_short, width=150,
         )  # fmt: skip
         st.button(
             "Train",

@@ -1,4 +1,4 @@
-"""Who answers on the page of language models: the choice of a model, its card, private copies, cached questions.
+"""The choice of a language model: bundled, own or of the Hub; its card, and private copies of it.
 
 Imports no torch until a model is asked for.
 """
@@ -9,38 +9,24 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
+from sslviz.language import answers
+from sslviz.language.answers import NOTHING, StoredAnswers
 from sslviz.store import checkpoint
+from sslviz.ui.language import loading
+from sslviz.ui.language.loading import LATER, loader
+from sslviz.ui.language.speaker import Speaker
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 # --- the model ---
-
-
-@dataclass(frozen=True, eq=False)
-class Speaker:
-    """A language model that answers on the page.
-
-    Attributes:
-        name: as it was chosen.
-        key: what tells its answers from those of others in a cache.
-        model: a `MaskedLM`, shared by all sessions unless it is a copy.
-        card: its card, or {}.
-        trained: whether it is this session's own trained copy.
-    """
-
-    name: str
-    key: tuple
-    model: Any
-    card: dict
-    trained: bool = False
 
 
 @st.cache_resource(ttl=20, max_entries=1, show_spinner=False)
@@ -59,26 +45,25 @@ def choose_model() -> Speaker:
         UserError: there is no language model here, and none was named that can be had.
     """
     here = models()
-    if st.session_state.get("language_model") not in here:
-        st.session_state.pop("language_model", None)
+    name = ui.bound("language_model", next(iter(here)), among=here) if here else None
+    ui.bound("language_hub", "")
     with st.sidebar:
-        name = None
         if here:
-            name = st.selectbox("Model", list(here), key="language_model", bind="query-params", persist_state="session")
+            st.selectbox("Model", list(here), key="language_model")
         asked = st.text_input(
             "Or a fill-mask model of the Hub",
             max_chars=96,
             key="language_hub",
             placeholder="bert-base-uncased",
-            bind="query-params",
-            persist_state="session",
             help="Its name, as the Hub writes it. Empty the field to go back to the model above.",
         ).strip()
         speaker = _from_hub(asked, name) if asked else None
         if speaker is None and name is not None:
             info = here[name]
             stamp = max((file.stat().st_mtime_ns for file in info.path.glob("*.safetensors")), default=0)
-            speaker = Speaker(name, (name, stamp), _loaded(name, stamp), info.card or {})
+            stored = _stored(str(info.path), stamp)
+            model = _model(name, stamp, after=0.0 if stored is NOTHING else LATER)
+            speaker = Speaker(name, (name, stamp), stored if model is None else model, info.card or {})
         if speaker is not None:
             for sentence in card_sentences(speaker):
                 st.caption(sentence)
@@ -107,7 +92,8 @@ def _from_hub(name: str, instead: str | None) -> Speaker | None:
         _fetch(name)
         now = ui.worker().progress(key)
     if now is not None and now.state == "done":
-        return Speaker(name, (name, "hub"), _loaded(name, 0), {})
+        model = _model(name, "hub")
+        return Speaker(name, (name, "hub"), NOTHING if model is None else model, {})
     if now is not None and now.state == "failed":
         st.warning(ui.escape(now.error) + fallback)
     elif now is not None and now.state in ("waiting", "running"):
@@ -126,17 +112,32 @@ def _fetch(name: str) -> None:
 
     def work(report: Callable[[str, float], None]) -> None:
         report(f"loading {name}", 0.0)
-        _loaded(name, 0, lambda share: report(f"fetching {name}", share))  # into the cache: a result would be kept
+        loader().get((name, "hub"), lambda: _load(name, lambda share: report(f"fetching {name}", share))).result()
 
     with ui.plain_errors():
         ui.worker().submit(("language", name), ui.owner(), work, seconds=120.0, longest=3600.0)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the language model …")
-def _loaded(name: str, stamp: int, _progress: Callable[[float], None] | None = None) -> Any:
+def _model(name: str, stamp: object, *, after: float = 0.0) -> Any:
+    """A model, or None while it is being loaded."""
+    future = loader().get((name, stamp), partial(_load, name), after=after)
+    try:
+        return future.result(timeout=loading.PATIENCE)
+    except TimeoutError:
+        if future.done():  # it is the model's own
+            raise
+        return None
+
+
+def _load(name: str, progress: Callable[[float], None] | None = None) -> Any:
     from sslviz.language import model as language
 
-    return language.load(name, progress=_progress)
+    return language.load(name, progress=progress)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _stored(folder: str, stamp: int) -> StoredAnswers:
+    return answers.read(Path(folder))
 
 
 # --- models with other heads ---
@@ -265,42 +266,3 @@ def answering(base: Speaker) -> Speaker:
     if kept is None or kept[0] != base.name:
         return base
     return Speaker(f"your copy of {base.name}", (*base.key, kept[1]), kept[2], {}, trained=True)
-
-
-# --- questions ---
-
-# functions that take a model first, and the modules of `sslviz.language` that they stand in
-QUESTIONS = {
-    "tokens_of": "sentence",
-    "fill": "predict",
-    "fill_in_turn": "predict",
-    "score": "predict",
-    "pseudo_log_likelihood": "predict",
-    "next_word": "predict",
-    "next_sentence": "predict",
-    "logit_lens": "explain",
-    "attention": "explain",
-    "sentence_vectors": "explain",
-    "masked_losses": "adapt",
-}
-
-
-def ask(speaker: Speaker, question: str, *given: Any, **options: Any) -> Any:
-    """Put a question, a name in `QUESTIONS`, to a model; asked again, the answer is at hand."""
-    store = _large if question == "attention" else _small
-    return store(question, speaker.key, given, tuple(sorted(options.items())), speaker.model)
-
-
-@st.cache_data(max_entries=300, show_spinner=False)
-def _small(question: str, key: tuple, given: tuple, options: tuple, _model: Any) -> Any:
-    return _answer(question, _model, given, options)
-
-
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _large(question: str, key: tuple, given: tuple, options: tuple, _model: Any) -> Any:
-    return _answer(question, _model, given, options)
-
-
-def _answer(question: str, model: Any, given: tuple, options: tuple) -> Any:
-    home = import_module(f"sslviz.language.{QUESTIONS[question]}")
-    return getattr(home, question)(model, *given, **dict(options))

@@ -9,27 +9,20 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
 from sslviz import ui
+from sslviz.bundled.examples import DEFAULT, EXAMPLES
 from sslviz.errors import UserError
+from sslviz.language.sentence import MAX_MASKS, MAX_TOKENS, Token, cut, put, word_spans
+from sslviz.language.text import composed
 from sslviz.ui.language import token_picker
-from sslviz.ui.language.model_picker import Speaker, answering, ask
+from sslviz.ui.language.model_picker import answering
+from sslviz.ui.language.questions import Working, ask
+from sslviz.ui.language.speaker import Speaker
 
-LONGEST = 20_000  # characters that may be typed
-IN_ADDRESS = 300  # characters of a sentence that the address keeps
-DEFAULT = ("Paris is the capital of France.", (5,))
-EXAMPLES = {
-    DEFAULT[0]: DEFAULT[1],
-    "The cat sat on the mat.": (5,),
-    "The children went to school in the morning.": (4,),
-    "She was so tired that she went straight to bed.": (9,),
-    "He was hungry, so he went to the kitchen and ate an apple.": (8, 12),
-    "The [MASK] chased the [MASK] up the tree.": (),
-    "The keys to the cabinet are on the table.": (5,),
-}
+LONGEST = 2_000  # characters that may be typed, and stand in the address
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,33 +69,41 @@ def sentence(base: Speaker) -> Asked | None:
         the sentence, or None where it can't be read; the reason is on the page.
     """
     state, speaker = st.session_state, answering(base)
-    if "language_words" not in state:
-        _read_address()
-    state.setdefault("language_text", DEFAULT[0])
+    if (count := len(st.query_params.get("language_text", ""))) > LONGEST:
+        state.language_refused = count
+    text = ui.bound("language_text", DEFAULT[0], parse=_one_line)
+    # a sentence of the address has the words masked that the address says, and the default's only with the default
+    words = ui.bound("language_words", DEFAULT[1] if text == DEFAULT[0] else ())
     left, right = st.columns((3, 1), vertical_alignment="bottom")
     text = left.text_input(
-        "A sentence; click a word to mask it, or type [MASK]",
-        max_chars=LONGEST,
-        key="language_text",
-        on_change=_typed,
-        live="400ms",
-        persist_state="session",
-    )
+        "A sentence; click a word to mask it, or type [MASK]", max_chars=LONGEST, key="language_text",
+        on_change=_typed, live="400ms",
+        help=f"Up to {LONGEST:,} characters, {MAX_TOKENS} tokens and {MAX_MASKS} masked tokens are read at a time. A "
+        "mask stands for one token; letters that touch it belong to the same word, as in [MASK]ing.",
+    )  # fmt: skip
     right.selectbox(
         "Or take one of these", list(EXAMPLES), index=None, key="language_example", placeholder="Examples",
         on_change=_take_example, label_visibility="collapsed",
     )  # fmt: skip
-    state.language_shown = text
-    _write_address(text, state.language_words)
+    if "language_refused" in state:
+        st.warning(
+            f"The sentence of this address has {state.language_refused:,} characters, and at most {LONGEST:,} are "
+            "read: here is another one.",
+            icon=":material/edit:",
+        )
+    state.language_shown, text = text, composed(text)
     if not text.strip():
         st.info("There is no text yet: type a sentence, or take one of the examples.", icon=":material/edit:")
         return None
-    from sslviz.language.sentence import cut, word_spans
-
     spans = word_spans(text)
-    chosen = tuple(sorted({n for n in state.language_words if 0 <= n < len(spans)}))
+    chosen = tuple(sorted({n for n in words if 0 <= n < len(spans)}))
+    mask_token = speaker.model.tokenizer.mask_token
     try:
         found = ask(speaker, "tokens_of", text)
+    except Working as working:
+        token_picker.sentence(text, spans, chosen, mask_token, on_click=_click)
+        working.show()
+        return None
     except UserError as error:
         st.warning(ui.escape(str(error)), icon=":material/edit:")
         shorter = cut(speaker.model, text)
@@ -113,14 +114,21 @@ def sentence(base: Speaker) -> Asked | None:
         return None
     mask_id = speaker.model.tokenizer.mask_token_id
     masks = tuple(p.position for p in found if not p.special and (p.id == mask_id or p.word in chosen))
-    token_picker.sentence(text, spans, chosen, speaker.model.tokenizer.mask_token, on_click=_click)
+    token_picker.sentence(text, spans, chosen, mask_token, on_click=_click)
+    if len(masks) > MAX_MASKS:
+        st.warning(
+            f"{len(masks):,} tokens are masked here, and at most {MAX_MASKS} are filled at a time: mask fewer.",
+            icon=":material/edit:",
+        )
+        return None
     return Asked(base, speaker, text, chosen, spans, found, masks)
 
 
 def take(text: str, words: Sequence[int]) -> None:
     """Put a sentence and its clicked words in place of those on show."""
     st.session_state.language_text = st.session_state.language_shown = text
-    st.session_state.language_words = list(words)
+    st.session_state.pop("language_refused", None)
+    st.session_state.language_words = tuple(words)
 
 
 def _take_example() -> None:
@@ -133,13 +141,13 @@ def _take_example() -> None:
 def _typed() -> None:
     """Keep the clicked words that an edit has left alone."""
     state = st.session_state
-    state.language_words = carried(state.get("language_shown", ""), state.language_text, state.language_words)
+    before, words = state.get("language_shown", ""), state.get("language_words", ())
+    state.language_words = tuple(carried(before, state.language_text, words))
+    state.pop("language_refused", None)
 
 
 def carried(before: str, after: str, chosen: Sequence[int]) -> list[int]:
     """Where clicked words of a text are after an edit: those before it and those behind it are the same words."""
-    from sslviz.language.sentence import word_spans
-
     old, new = ([text[a:b] for a, b in word_spans(text)] for text in (before, after))
     shorter = min(len(old), len(new))
     head = next((i for i in range(shorter) if old[i] != new[i]), shorter)
@@ -151,15 +159,15 @@ def carried(before: str, after: str, chosen: Sequence[int]) -> list[int]:
     return sorted(moved)
 
 
-def settled(model: Any, text: str, chosen: Sequence[int], position: int, token: str) -> tuple[str, list[int]]:
+def settled(
+    found: Sequence[Token], text: str, chosen: Sequence[int], position: int, token: str
+) -> tuple[str, list[int]]:
     """A text with a candidate at one of its masks, and the words that stay masked.
 
     The word stays under its mask where it was the last one, so that the other candidates stay on show. Of a word of
-    several tokens the other tokens stay as typed masks.
+    several tokens the other tokens stay as typed masks. `found` are the text's tokens before anything is masked.
     """
-    from sslviz.language.sentence import put, tokens_of, word_spans
-
-    found, spans = tokens_of(model, text), word_spans(text)
+    spans = word_spans(text)
     masked = found[position]
     group = [p for p in found if p.position == position or (p.word == masked.word and p.word is not None)]
     start, end = group[0].start, group[-1].end
@@ -174,38 +182,21 @@ def settled(model: Any, text: str, chosen: Sequence[int], position: int, token: 
     return new, [n for n, (a, b) in enumerate(word_spans(new)) if a <= start < b]
 
 
-def put_into_sentence(model: Any, text: str, chosen: Sequence[int], position: int, token: str) -> None:
+def put_into_sentence(asked: Asked, position: int, token: str) -> None:
     """Put a candidate in place of the mask at a position: `settled`, shown."""
     with ui.plain_errors():
-        take(*settled(model, text, chosen, position, token))
+        take(*settled(asked.tokens, asked.text, asked.chosen, position, token))
 
 
 def _click(number: int) -> None:
     """Mask a word, or bring it back."""
     state = st.session_state
-    state.language_words = sorted(set(state.language_words) ^ {number})
+    state.language_words = tuple(sorted(set(state.language_words) ^ {number}))
 
 
-def _read_address() -> None:
-    """Take the sentence and its masks from the address, once a session."""
-    state, address = st.session_state, st.query_params
-    state.language_words = list(DEFAULT[1])
-    if "language_text" in address:
-        state.language_text = re.sub(r"\s+", " ", address["language_text"])[:LONGEST]
-        numbers = address.get("language_words", "")
-        state.language_words = (
-            [int(n) for n in numbers.split(",")] if re.fullmatch(r"\d{1,4}(,\d{1,4})*", numbers) else []
-        )
-
-
-def _write_address(text: str, words: Sequence[int]) -> None:
-    """Keep a sentence of bounded length and its masks in the address."""
-    short = len(text) <= IN_ADDRESS
-    for key, value in (("language_text", text), ("language_words", ",".join(map(str, words)))):
-        if not short:
-            st.query_params.pop(key, None)
-        elif st.query_params.get(key) != value:
-            st.query_params[key] = value
+def _one_line(text: str) -> str:
+    """A sentence of the address: on one line, and no longer than may be typed."""
+    return re.sub(r"\s+", " ", text)[:LONGEST]
 
 
 # --- how to reproduce it ---

@@ -17,8 +17,10 @@ from sslviz.evaluation import maps
 from sslviz.evaluation.neighbours import neighbours
 from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint, embeddings
-from sslviz.ui.language.model_picker import Speaker, ask, models
+from sslviz.ui.language.model_picker import models
+from sslviz.ui.language.questions import ask, need_model
 from sslviz.ui.language.sentence_input import Asked
+from sslviz.ui.language.speaker import Speaker
 
 TWIN, WORDS = "random weights", "bag of words"
 PROBES = {"linear": "Linear", "knn": "k-NN"}
@@ -114,6 +116,7 @@ def _stored(name: str, stamp: int) -> Known | None:
 def sentences(asked: Asked) -> None:
     """A map of the labelled test sentences, the probes beside it, neighbours of a sentence and of one's own."""
     speaker = asked.speaker
+    need_model(speaker)
     found = known(speaker)
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     space, layer, h = _choose_space(bar, speaker, found)
@@ -145,18 +148,14 @@ def _choose_space(bar: Any, speaker: Speaker, found: Known | None) -> tuple[str,
     """Whose vectors are on show, of which layer, and they themselves (N, D)."""
     state = st.session_state
     options = ([speaker.name] if found else []) + ([TWIN] if found and found.twin is not None else []) + [WORDS]
-    if state.get("language_space") not in options:
-        state.pop("language_space", None)
+    ui.bound("language_space", options[0], among=options)
     with bar:
-        space = st.segmented_control(
-            "Vectors of", options, default=options[0], key="language_space", required=True, width="content"
-        )
+        space = st.segmented_control("Vectors of", options, key="language_space", required=True, width="content")
         layers = sorted(found.layers) if found else []
         layer = layers[-1] if layers else -1
         if space == speaker.name and len(layers) > 1:
-            if state.get("language_depth") not in layers:
-                state.pop("language_depth", None)
-            layer = st.slider("Layer (0: embeddings)", layers[0], layers[-1], layer, key="language_depth", width=190)
+            ui.bound("language_depth", layer, among=layers)
+            layer = st.slider("Layer (0: embeddings)", layers[0], layers[-1], key="language_depth", width=190)
     job = state.get("language_judging")
     now = ui.worker().progress(job) if job and job[1:-1] == speaker.key else None
     if len(layers) < 2 and (now is None or now.state not in ("waiting", "running")):
@@ -176,7 +175,7 @@ def _judge(speaker: Speaker) -> None:
         kept().put(speaker.key, topics.judge(speaker.model, report=report))
 
     with ui.plain_errors():
-        ui.worker().submit(key, ui.owner(), work)
+        ui.worker().submit(key, ui.owner(), work, seconds=60.0)
         st.session_state.language_judging = key
 
 
@@ -214,7 +213,7 @@ def _map(
         with ui.plain_errors():
             settings = {"method": "umap", "seed": 0}
             ui.worker().submit(job, ui.owner(), lambda report: ui.fit_map(h, settings, report))
-            state.language_map = "UMAP"
+            state.language_map, state.language_mapping = "UMAP", job
 
     options = ["PCA", "UMAP"] if umap is not None else ["PCA"]
     if state.get("language_map") not in options and not (now and now.state in ("waiting", "running")):
@@ -249,8 +248,7 @@ def _map(
         selection_mode="points",
         caption="The star is your sentence above. " * (guest is not None) + "Click a point to read its definition.",
     )
-    chosen = state.get("language_topic", 0)
-    return chosen if isinstance(chosen, int) and 0 <= chosen < len(test) else 0
+    return int(ui.bound("language_topic", 0, between=(0, len(test) - 1)))
 
 
 @st.cache_resource(max_entries=16, show_spinner="Drawing the map …")
@@ -292,8 +290,9 @@ def _scores(speaker: Speaker, found: Known, layer: int) -> None:
     from sslviz.evaluation.intervals import accuracy_interval
 
     n, names = len(_test()), {"random": TWIN, WORDS: WORDS}
+    ui.bound("language_probe", "linear", among=PROBES)
     probe = st.segmented_control(
-        "Probe", list(PROBES), default="linear", key="language_probe", required=True, format_func=PROBES.get,
+        "Probe", list(PROBES), key="language_probe", required=True, format_func=PROBES.get,
         label_visibility="collapsed",
     )  # fmt: skip
     by_layer, rivals = found.scores[probe]

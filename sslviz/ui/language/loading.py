@@ -1,0 +1,66 @@
+"""Language models of this server, loaded beside the pages: a page stands while its model is still coming."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import streamlit as st
+
+PATIENCE = 0.2  # seconds that a page waits for a model before it goes on without
+LATER = 0.7  # seconds that a page with stored answers gets to draw them, before torch is imported
+
+
+class Loader:
+    """Models by key, the oldest let go; each is loaded once, in a thread of its own."""
+
+    MOST = 2
+
+    def __init__(self) -> None:
+        self._lock, self._found = threading.Lock(), OrderedDict[tuple, Future[Any]]()
+
+    def get(self, key: tuple, load: Callable[[], Any], *, after: float = 0.0) -> Future[Any]:
+        """What becomes of a model; the first who asks has it loaded. A failure is told once, and then tried again.
+
+        Args:
+            key: of the model.
+            load: reads it.
+            after: seconds to wait before loading.
+        """
+        with self._lock:
+            future = self._found.get(key)
+            if future is None:
+                future = self._found[key] = Future()
+                threading.Thread(target=self._load, args=(key, load, after, future), daemon=True).start()
+                while len(self._found) > self.MOST:
+                    self._found.popitem(last=False)
+            self._found.move_to_end(key)
+            return future
+
+    def ready(self, key: tuple) -> bool:
+        """Whether a model is there, or has failed, or was let go of: whoever waits for it asks again."""
+        with self._lock:
+            future = self._found.get(key)
+            return future is None or future.done()
+
+    def _load(self, key: tuple, load: Callable[[], Any], after: float, future: Future[Any]) -> None:
+        time.sleep(after)
+        try:
+            model = load()
+        except BaseException as error:
+            with self._lock:
+                if self._found.get(key) is future:
+                    del self._found[key]
+            future.set_exception(error)
+        else:
+            future.set_result(model)
+
+
+@st.cache_resource(show_spinner=False)
+def loader() -> Loader:
+    """The models of this server."""
+    return Loader()
