@@ -69,7 +69,7 @@ def plot_curves(
     figure.layout.annotations = notes
     last = "y" if len(panels) == 1 else f"y{len(panels)}"
     figure.update_xaxes(title=dict(text=x_title, standoff=8), range=[0, end], anchor=last, showticklabels=bool(ends))
-    widest = max((len(note["text"]) - 7 for note in notes), default=0)
+    widest = max((len(str(note["text"])) - 7 for note in notes), default=0)
     figure.update_layout(margin=dict(t=MODE_BAR, b=4, l=4, r=16 + 8 * widest), hovermode="x")
     return figure
 

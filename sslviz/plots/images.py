@@ -64,8 +64,8 @@ def mosaic(
     canvas = np.zeros((rows * step_y - gap, columns * step_x - gap, 4), np.uint8)
     for i, tile in enumerate(tiles):
         top, left = (i // columns) * step_y, (i % columns) * step_x
-        if frames is not None and frames[i]:
-            colour = [int(frames[i][j : j + 2], 16) for j in (1, 3, 5)] + [255]
+        if frames is not None and (code := frames[i]):
+            colour = [int(code[j : j + 2], 16) for j in (1, 3, 5)] + [255]
             canvas[top : top + height + 2 * border, left : left + width + 2 * border] = colour
         inside = canvas[top + border : top + border + height, left + border : left + border + width]
         inside[..., :3], inside[..., 3] = tile, 255

@@ -125,7 +125,7 @@ def plot_map(
                 marker=dict(color=class_colour(label), size=size, opacity=0.75),
                 selected=dict(marker=dict(opacity=1, size=size + 3)),
                 unselected=dict(marker=dict(opacity=0.15)),
-                text=None if hints is None else [wrapped(hints[i]) for i in np.flatnonzero(here)],
+                text=None if hints is None else [wrapped(hints[int(i)]) for i in np.flatnonzero(here)],
                 hovertemplate=plain(name)
                 + (", image %{customdata}" if hints is None else "<br>%{text}")
                 + "<extra></extra>",

@@ -52,14 +52,14 @@ def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, heigh
         )
     )
     true, predicted = (index.ravel() for index in np.indices((count, count)))
-    annotations = []
+    annotations, font = [], dict[str, Any]()
     for i, j in zip(true, predicted, strict=True):
         share = matrix[i, j] / most
         if i == j:
             font, text = dict(size=14), f"<b>{matrix[i, j]:,}</b>"
         else:  # few errors: the page's own ink on a faded cell; more: white, then black on the bright end
-            colour = {} if share < 0.3 else {"color": "#ffffff" if share < 0.6 else "#000000"}
-            font, text = dict(size=14, **colour), f"{matrix[i, j]}" if matrix[i, j] else ""
+            colour = None if share < 0.3 else "#ffffff" if share < 0.6 else "#000000"
+            font, text = dict(size=14, color=colour), f"{matrix[i, j]:,}" if matrix[i, j] else ""
         annotations.append(dict(x=names[j], y=names[i], text=text, showarrow=False, font=font))
     figure.layout.annotations = annotations
     figure.add_trace(
