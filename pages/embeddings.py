@@ -42,8 +42,8 @@ with left:
             label_visibility="collapsed",
         )  # fmt: skip
         refits.form(scene, kept.h)
-    if waiting is not None:
-        ui.watch(refits.job(scene, waiting))
+        if waiting is not None:  # beside the controls, so that nothing moves
+            ui.watch(refits.job(scene, waiting), height=56)
     xy, quality = maps[method]
     quality = quality or kept.quality[method]
     said = quality.words("images")
