@@ -13,20 +13,20 @@ import torch
 
 from sslviz.bundled import topics
 from sslviz.bundled.examples import store_answers
-from sslviz.data.images import DATASETS, ImageSet, load_images
+from sslviz.data.catalog import DATASETS
+from sslviz.data.images import ImageSet, load_images
 from sslviz.errors import UserError
-from sslviz.evaluation.baselines import fit_baselines
+from sslviz.evaluation.baselines import BASELINES, make_baselines
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.maps import MAPS, Map, fit_map, maps_for
-from sslviz.evaluation.probes import KNNProbe, LinearProbe
-from sslviz.evaluation.protocol import evaluate
+from sslviz.evaluation.probes import KNNProbe
+from sslviz.evaluation.protocol import Evaluation, evaluate, labelled_images
 from sslviz.language import evaluation, trigram
 from sslviz.language import model as language
 from sslviz.language.text import read_sentences
 from sslviz.methods import registry
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.store import checkpoint, embeddings
-from sslviz.store.names import RANDOM
 from sslviz.training.config import TrainConfig, config_for
 
 # method, dataset, changes to the method's default run, changes to its model
@@ -55,8 +55,11 @@ MAGNIFIED = (
     "The command gives these points again on the same processor and versions. Elsewhere h and {} differ in their last "
     "digits, which its optimisation magnifies: another layout of the same neighbourhoods."
 )
-KNN_WORDS = {"cosine": "k-NN, {} neighbours by cosine", "euclidean": "k-NN, {} neighbours by distance"}
 LINEAR_WORDS = "multinomial logistic regression on standardised h"
+KNN_WORDS = {
+    "cosine": f"k-NN, {KNNProbe().n_neighbors} neighbours by cosine",
+    "euclidean": f"k-NN, {KNNProbe().n_neighbors} neighbours by distance",
+}
 # what the bundled language model begins from
 BASE = {
     "model": "sentence-transformers/all-MiniLM-L6-v2: 6 layers, 384 wide, without a vocabulary head",
@@ -106,30 +109,29 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
     if about.kind == "text":
         raise UserError(f"{folder} is a language model: name the folder of its text with --corpus.")
     train, test = (load_images(card["dataset"], split) for split in ("train", "test"))
+    bundled = load_images(card["dataset"], "test", bundled=True)
     _check_full(card["dataset"], train, test)
     checkpoint.save(checkpoint.load(folder), folder, card=card, dtype=torch.float16, training=False)
     model, seed = checkpoint.load(folder), card["seed"]
     results: dict[str, Any] = model.evaluate(test.x, seed=seed) if about.evaluation else {}
-    h_train, h_test = encode(model, train.x), encode(model, test.x)
-    h = encode(model, load_images(card["dataset"], "test", bundled=True).x)
-    metric = about.metric
-    probes = {"linear": LinearProbe(seed=seed), "knn": KNNProbe(metric=metric)}
-    predicted: dict[str, np.ndarray] = {}
-    for name, probe in probes.items():
-        probe.fit(h_train, train.y.numpy())
-        results[{"linear": "linear_probe"}.get(name, name)] = float(probe.score(h_test, test.y.numpy()))
-        predicted[f"y_pred_{name}"] = probe.predict(h).astype(np.uint8)
+    sets, known = (labelled_images(train), labelled_images(test)), (encode(model, train.x), encode(model, test.x))
+    kept = dict(card["results"].get("baselines", {})) if keep_baselines else {}
+    fresh = () if "random" in kept else ("random",)
+    encoders = {"model": model} | make_baselines(model, seed=seed, names=fresh)
+    linear = evaluate(encoders, *sets, seed=seed, known={"model": known})
+    knn = evaluate({"model": model}, *sets, probe="knn", seed=seed, known={"model": known})
+    results |= {"linear_probe": linear.score.accuracy, "knn": knn.score.accuracy, "n_test": len(test)}
     results["protocol"] = {
         "train_source": train.source, "n_train": len(train), "n_test": len(test), "seed": seed,
-        "linear": LINEAR_WORDS, "knn": KNN_WORDS[metric].format(probes["knn"].n_neighbors),
+        "linear": LINEAR_WORDS, "knn": KNN_WORDS[knn.score.metric],
     }  # fmt: skip
-    baselines = dict(card["results"].get("baselines", {})) if keep_baselines else {}
-    if "random" not in baselines:
-        twin = {"random": checkpoint.load(f"{RANDOM}{folder}", seed=seed)}
-        baselines = evaluate(twin, train, test, seed=seed) | baselines
-    if len(baselines) < 2:
-        baselines |= _baselines(card["dataset"], seed)
-    results |= {"baselines": baselines, "n_test": len(test)}
+    if set(kept) <= {"random"}:
+        linear = linear.beside(_baselines(card["dataset"], seed))
+    results["baselines"] = kept | {name: score.accuracy for name, score in linear.baselines.items()}
+    results["differences"] = {name: linear.difference(name).as_dict() for name in linear.baselines}  # of those at hand
+    rows = _rows_of(bundled.x, test.x)
+    h = known[1][rows]
+    predicted = {f"y_pred_{found.probe}": found.score.y_pred[rows].astype(np.uint8) for found in (linear, knn)}
 
     command = f"sslviz models build {card['name']}" if card["name"] in RECIPES else card["command"]
     card = card | {"command": command, "results": card["results"] | results}
@@ -139,6 +141,12 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
     if card["name"] in (*RECIPES, *FINISHED) and card["name"] not in WITH_HISTORY:
         shutil.rmtree(folder / checkpoint.HISTORY, ignore_errors=True)
     return checkpoint.load_card(folder)
+
+
+def _rows_of(some: torch.Tensor, all_: torch.Tensor) -> np.ndarray:
+    """For each of some images (n, C, H, W) the row of an equal one among all of them (N, C, H, W)."""
+    rows = {image.tobytes(): row for row, image in enumerate(all_.contiguous().numpy())}
+    return np.array([rows[image.tobytes()] for image in some.contiguous().numpy()])
 
 
 def _check_full(dataset: str, train: ImageSet, test: ImageSet) -> None:
@@ -244,7 +252,8 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def _baselines(dataset: str, seed: int) -> dict[str, float]:
-    """Linear-probe accuracy of pixels, PCA and whitened patches: the same for every model of a dataset."""
-    train, test = load_images(dataset, "train"), load_images(dataset, "test")
-    return evaluate(fit_baselines(train.x, seed=seed), train, test, seed=seed)
+def _baselines(dataset: str, seed: int) -> Evaluation:
+    """The linear probe of the baselines that don't depend on a model: the same for every model of a dataset."""
+    train, test = (labelled_images(load_images(dataset, split)) for split in ("train", "test"))
+    names = [name for name in BASELINES if name != "random"]
+    return evaluate(make_baselines(None, seed=seed, names=names), train, test, seed=seed)

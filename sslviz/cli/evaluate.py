@@ -1,13 +1,18 @@
 """`sslviz probe` and `sslviz eval`: measure a model of images on labelled or test images."""
 
-import time
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
 from sslviz.cli.inputs import both_splits, check_fits, load_model
-from sslviz.cli.output import answer, fetching, status
+from sslviz.cli.output import answer, fetching, progress_line
 from sslviz.errors import UserError
+
+if TYPE_CHECKING:
+    from sslviz.evaluation.protocol import Progress
+    from sslviz.evaluation.results import Evaluation, ProbeName
 
 
 def probe(
@@ -19,44 +24,40 @@ def probe(
     seed: int = 0,
     json: bool = False,
 ) -> None:
-    """Probe a frozen model: accuracy of a linear or k-NN classifier on h, beside baselines.
+    """Probe a frozen model: accuracy of a linear or k-NN classifier on h, beside baselines on the same labels.
 
     Args:
-        checkpoint: a model's name or path ("random-…" is the untrained twin).
+        checkpoint: a model's name or path ("random-…" is the same architecture, untrained).
         dataset: a name, an .npz file or a folder of class folders; for a language model "topics", labelled sentences.
-        probe: multinomial logistic regression on standardised h, or 20 cosine neighbours.
-        baselines: also probe the untrained twin, and pixels, PCA and whitened patches, or a bag of words.
-        seed: of the validation split, the baselines and the untrained twin.
+        probe: multinomial logistic regression on standardised h, or 20 neighbours by the metric that suits h.
+        baselines: also probe the untrained model, and pixels, PCA and whitened patches, or a bag of words.
+        seed: of the validation split, the baselines and the untrained model.
         json: print one JSON object.
     """
-    from sslviz.evaluation.intervals import accuracy_interval
-    from sslviz.evaluation.protocol import evaluate
-
-    started = time.perf_counter()
+    tell = None if json else progress_line()
     if dataset == "topics":
-        sets, accuracies = _topics(checkpoint, probe=probe, baselines=baselines, seed=seed, json=json)
+        found = _evaluate_topics(checkpoint, probe, baselines, seed, tell)
     else:
-        model, sets = load_model(checkpoint), both_splits(dataset)
-        check_fits(model, sets[0], checkpoint)
-        encoders = {checkpoint: model} | (_baselines(checkpoint, sets[0], seed) if baselines else {})
-        accuracies = evaluate(encoders, *sets, probe=probe, seed=seed, callback=None if json else status())
-    accuracy = accuracies.pop(checkpoint)
-    result = {
-        "model": checkpoint, "dataset": dataset, "source": sets[0].source, "test_source": sets[1].source,
-        "n_train": len(sets[0]), "n_test": len(sets[1]), "probe": probe, "accuracy": accuracy,
-        "interval_95": list(accuracy_interval(accuracy, len(sets[1]))), "baselines": accuracies,
-        "seconds": round(time.perf_counter() - started, 1), "seed": seed,
-    }  # fmt: skip
+        found = _evaluate_images(checkpoint, dataset, probe, baselines, seed, tell)
+    answer({"model": checkpoint, "dataset": dataset} | found.as_dict(), json, lambda: _print_evaluation(found))
 
-    def show() -> None:
-        low, high = result["interval_95"]
-        print(f"{result['source']}; {len(sets[1]):,} {'sentences' if dataset == 'topics' else 'images'} to test on, "
-              f"{probe} probe")  # fmt: skip
-        print(f"{checkpoint:24} {accuracy:6.1%}  (95 % interval {low:.1%} to {high:.1%})")
-        for name, value in accuracies.items():
-            print(f"{name:24} {value:6.1%}")
 
-    answer(result, json, show)
+def _print_evaluation(found: Evaluation) -> None:
+    """An evaluation for people: protocol, accuracies, what they mean, and the difference from the best baseline."""
+    from sslviz.evaluation.intervals import INTERVAL, PAIRED_INTERVAL
+    from sslviz.evaluation.results import difference_words
+
+    print(f"{found.protocol}; {found.train_source}; {found.test_source}")
+    for name, score in found.scores.items():
+        low, high = score.interval
+        print(f"{name:24} {score.accuracy:6.1%}  ({low:.1%} to {high:.1%})")
+    print(f"{'largest class':24} {found.largest_class_share:6.1%}  of the test {found.unit}")
+    for name, reason in found.left_out.items():
+        print(f"{name:24} left out: {reason}")
+    print(f"Intervals: {INTERVAL.format(unit=found.unit)}.")
+    if best := found.best_baseline:
+        words = difference_words(found.difference(best.name), best.name)
+        print(f"Against the best baseline: {words}. Interval: {PAIRED_INTERVAL.format(unit=found.unit)}.")
 
 
 def evaluate(checkpoint: Positional[str], dataset: Positional[str], *, seed: int = 0, json: bool = False) -> None:
@@ -84,32 +85,30 @@ def evaluate(checkpoint: Positional[str], dataset: Positional[str], *, seed: int
     answer(result | found, json, lambda: print(f"{about.evaluation}: {text} ({test.source})"))
 
 
-def _topics(
-    name: str, *, probe: Any, baselines: bool, seed: int, json: bool
-) -> tuple[tuple[Any, Any], dict[str, float]]:
-    """The labelled sentences, and accuracies by name: of a language model ("random-" and its name: its twin) first."""
-    from sslviz.bundled import topics
+def _evaluate_images(
+    name: str, dataset: str, probe: ProbeName, baselines: bool, seed: int, tell: Progress | None
+) -> Evaluation:
+    """Probe a model of images beside all baselines; an untrained one has no other as its baseline."""
+    from sslviz.evaluation.baselines import BASELINES, make_baselines
+    from sslviz.evaluation.protocol import evaluate, labelled_images
+    from sslviz.store.names import RANDOM
+
+    model, splits = load_model(name), both_splits(dataset)
+    check_fits(model, splits[0], name)
+    names = [key for key in BASELINES if baselines and not (key == "random" and name.startswith(RANDOM))]
+    encoders = {name: model} | make_baselines(model, seed=seed, names=names)
+    return evaluate(encoders, *map(labelled_images, splits), probe=probe, seed=seed, progress=tell)
+
+
+def _evaluate_topics(name: str, probe: ProbeName, baselines: bool, seed: int, tell: Progress | None) -> Evaluation:
+    """Probe a language model on the labelled sentences, beside all baselines."""
     from sslviz.language import model as language
+    from sslviz.language import topics
     from sslviz.store.names import RANDOM
 
-    twin, known = name.startswith(RANDOM), name.removeprefix(RANDOM)
-    model = language.load(known, progress=None if json else fetching(known))
-    if twin:
+    known = name.removeprefix(RANDOM)
+    model = language.load(known, progress=tell and fetching(known))
+    if name != known:
         model = topics.untrained(model, seed=seed)
-    tell = None if json else status()
-    found = topics.evaluate(
-        model, probe=probe, baselines=baselines, seed=seed,
-        report=tell and (lambda stage, share: tell({"fraction": share, "encoder": name, "stage": stage})),
-    )  # fmt: skip
-    if twin:
-        found.pop("random", None)
-    return (topics.load_topics("train"), topics.load_topics("test")), {name: found.pop("model")} | found
-
-
-def _baselines(checkpoint: str, images: Any, seed: int) -> dict[str, Any]:
-    from sslviz.evaluation.baselines import fit_baselines
-    from sslviz.store.checkpoint import load
-    from sslviz.store.names import RANDOM
-
-    twin = {} if checkpoint.startswith(RANDOM) else {"random": load(f"{RANDOM}{checkpoint}", seed=seed)}
-    return twin | fit_baselines(images.x, seed=seed)
+    names = tuple(key for key in topics.BASELINES if baselines and not (key == "random" and name != known))
+    return topics.evaluate_topics(model, name=name, probe=probe, baselines=names, seed=seed, progress=tell)

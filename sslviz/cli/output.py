@@ -73,11 +73,11 @@ def fetching(name: str) -> Callable[[float], None]:
     return show
 
 
-def status() -> Callable[[dict[str, Any]], None]:
-    """Progress of an evaluation on one line of stderr."""
+def progress_line() -> Callable[[str, str, float], None]:
+    """Progress of an evaluation on one line of stderr: whose, what is done, how far."""
 
-    def show(event: dict[str, Any]) -> None:
-        text = f"{event['fraction']:4.0%} {event['encoder']}: {event['stage']}"
-        print(f"\r{text:60}", end="" if event["fraction"] < 1 else "\n", file=sys.stderr, flush=True)
+    def show(name: str, stage: str, fraction: float) -> None:
+        text = f"{fraction:4.0%} {name}: {stage}"
+        print(f"\r{text:60}", end="" if fraction < 1 else "\n", file=sys.stderr, flush=True)
 
     return show

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from sslviz.errors import InputError
 
@@ -60,9 +60,15 @@ class Difference:
         """Whether the rows tell a and b apart: the interval leaves 0 out."""
         return self.low > 0 or self.high < 0
 
-    def as_dict(self) -> dict[str, float | int | bool | list[float]]:
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> Difference:
+        """The difference that `as_dict` has written."""
+        low, high = found["interval_95"]
+        return cls(found["value"], low, high, found["n"], found["only_a"], found["only_b"])
+
+    def as_dict(self) -> dict[str, Any]:
         """The difference as a JSON object."""
-        counts: dict[str, float | int | bool | list[float]] = {"only_a": self.only_a, "only_b": self.only_b}
+        counts = {"only_a": self.only_a, "only_b": self.only_b}
         return {"value": self.value, "interval_95": [self.low, self.high], "n": self.n, "told": self.told} | counts
 
 
@@ -91,6 +97,8 @@ def paired_difference(y: np.ndarray, a: np.ndarray, b: np.ndarray, *, z: float =
 
 
 def _difference(only_a: int, only_b: int, n: int, z: float) -> Difference:
+    from scipy.optimize import brentq  # here, since pages import this module before anything is computed
+
     value = (only_a - only_b) / n
 
     def excess(delta: float) -> float:

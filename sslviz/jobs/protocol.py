@@ -169,6 +169,15 @@ class Progressed(Event):
 
 
 @dataclass(frozen=True)
+class Found(Event):
+    """What a task has so far, while it goes on; arrays lie in `file` of the folder that its caller named."""
+
+    event: ClassVar[str] = "found"
+    file: str
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Answered(Event):
     """A task has ended; `result` is what it found, and arrays lie in a file that its caller named."""
 
@@ -196,7 +205,7 @@ class Failed(Event):
 EVENTS: dict[str, type[Event]] = {
     kind.event: kind
     for kind in (Started, Stepped, Monitored, Saved, Paused, Resumed, Stopped, Done, Estimated, Storing, Stored,
-                 Progressed, Answered, Failed)
+                 Progressed, Found, Answered, Failed)
 }  # fmt: skip
 
 

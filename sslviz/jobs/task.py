@@ -27,7 +27,7 @@ import numpy as np
 from sslviz.errors import ErrorCode, UserError
 from sslviz.jobs.child import Child
 from sslviz.jobs.process import COMMAND, ONE_THREAD
-from sslviz.jobs.protocol import Answered, Event, Failed, Progressed, ProtocolError, parse_event
+from sslviz.jobs.protocol import Answered, Event, Failed, Found, Progressed, ProtocolError, parse_event
 from sslviz.jobs.request import TrainingRequest
 from sslviz.jobs.worker import Report
 
@@ -47,7 +47,13 @@ class Helper:
         self._child: Child | None = None
 
     def call(
-        self, function: str, report: Report, *, arrays: Mapping[str, np.ndarray] | None = None, **arguments: Any
+        self,
+        function: str,
+        report: Report,
+        *,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        found: Callable[[dict[str, Any]], None] = lambda result: None,
+        **arguments: Any,
     ) -> dict[str, Any]:
         """Call a function in the process, and wait for what it returns.
 
@@ -56,6 +62,7 @@ class Helper:
                 a dict of arrays and of plain values.
             report: told how far it is several times a second; what it raises stops the call.
             arrays: arrays among the arguments.
+            found: told what the function has so far, each time that it calls `report.found` with a dict.
             arguments: the others, which JSON can hold.
 
         Raises:
@@ -70,6 +77,8 @@ class Helper:
             told = None
             try:
                 for told in _events(self._child, report):
+                    if isinstance(told, Found):
+                        found(told.result | _read(Path(folder) / Path(told.file).name))
                     if isinstance(told, Answered | Failed):
                         break
             except BaseException:
@@ -80,9 +89,7 @@ class Helper:
             if not isinstance(told, Answered):
                 self.close()
                 raise UserError(FAILED, code=ErrorCode.ENDED)
-            found = Path(folder) / FOUND
-            with np.load(found, allow_pickle=False) as file:
-                return told.result | {key: file[key] for key in file.files}
+            return told.result | _read(Path(folder) / FOUND)
 
     def close(self) -> None:
         """End the process; the next call starts another."""
@@ -161,6 +168,18 @@ def _event(line: str) -> Event | None:
     return Answered(content) if isinstance(content, dict) else None
 
 
+def _split(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Write the arrays of a result to a file; the plain values that are left."""
+    arrays = {key: value for key, value in found.items() if isinstance(value, np.ndarray)}
+    _write(path, arrays)
+    return {key: value for key, value in found.items() if key not in arrays}
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     content: dict[str, Any] = {key: np.asarray(value) for key, value in arrays.items()}
     np.savez(path, **content)
@@ -184,24 +203,32 @@ def main() -> None:
         print(_compute(call["function"], call["arguments"], Path(call["folder"])).to_line(), flush=True)
 
 
-def _compute(function: str, arguments: dict[str, Any], folder: Path) -> Event:
-    told = [0.0]
+class _Telling:
+    """What a function is given to tell of itself: how far it is, and what it has so far."""
 
-    def report(stage: str, fraction: float) -> None:
-        if (now := time.monotonic()) - told[0] > EVERY or fraction >= 1:
-            told[0] = now
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._told, self._parts = folder, 0.0, 0
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        if (now := time.monotonic()) - self._told > EVERY or fraction >= 1:
+            self._told = now
             print(Progressed(stage, fraction).to_line(), flush=True)
 
+    def found(self, result: Mapping[str, Any]) -> None:
+        """Tell what is there already: a dict of arrays and plain values."""
+        self._parts += 1
+        file = f"part-{self._parts}.npz"
+        print(Found(file, _split(result, self._folder / file)).to_line(), flush=True)
+
+
+def _compute(function: str, arguments: dict[str, Any], folder: Path) -> Event:
+    report = _Telling(folder)
     try:
         module, _, name = function.partition(":")
         work: Callable[..., dict[str, Any]] = getattr(importlib.import_module(module), name)
         if (folder / GIVEN).is_file():
-            with np.load(folder / GIVEN, allow_pickle=False) as file:
-                arguments = arguments | {key: file[key] for key in file.files}
-        found = work(**arguments, report=report)
-        arrays = {key: value for key, value in found.items() if isinstance(value, np.ndarray)}
-        _write(folder / FOUND, arrays)
-        return Answered({key: value for key, value in found.items() if key not in arrays})
+            arguments = arguments | _read(folder / GIVEN)
+        return Answered(_split(work(**arguments, report=report), folder / FOUND))
     except UserError as error:
         return Failed.of(error)
     except Exception:

@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from sslviz.errors import ErrorCode, UserError
@@ -37,7 +36,7 @@ class Progress:
         seconds: since it began.
         place: jobs before it in the queue.
         wait_seconds: until it begins, by what those before it are expected to take.
-        result: what it returned, once done.
+        result: what it returned, once done; while it runs, what it has found so far, if it tells that.
         error: one sentence, once failed.
     """
 
@@ -55,7 +54,7 @@ class Progress:
 class _Job:
     """A job that waits or runs: its work, who wants it, what it is expected to take, and when it was last looked at."""
 
-    work: Callable[[Report], Any]
+    work: Callable[[Telling], Any]
     seconds: float
     longest: float
     seen: float
@@ -68,7 +67,7 @@ class Worker:
 
     A job is `work(report) -> result`; it calls `report(stage, fraction)` often, which raises `Stopped` once the job
     was stopped, or was not looked at for `GRACE` seconds because its browser is gone, and `UserError` once it has
-    taken as long as it may, or is so slow that it would.
+    taken as long as it may, or is so slow that it would. What it has so far it may tell with `report.found(result)`.
 
     Args:
         clock: seconds that only grow.
@@ -94,7 +93,7 @@ class Worker:
         self,
         key: tuple,
         guest: Guest,
-        work: Callable[[Report], Any],
+        work: Callable[[Telling], Any],
         *,
         seconds: float = 30.0,
         longest: float = LONGEST,
@@ -207,7 +206,7 @@ class Worker:
         while True:
             key, job = self._next()
             try:
-                result = job.work(partial(self._report, key, job))
+                result = job.work(Telling(self, key, job))
                 end = Progress("done", "done", 1.0, self._clock() - (job.began or 0.0), result=result)
             except Stopped:
                 end = Progress("stopped", "stopped")
@@ -242,7 +241,30 @@ class Worker:
             expected = spent / fraction if fraction > 0.02 and spent > self.JUDGED else spent
             if max(spent, expected / 2) > job.longest:  # the pace of a beginning is uncertain by a factor of two
                 raise UserError(_too_long(max(spent, expected), job.longest), code=ErrorCode.COST)
-            self._progress[key] = Progress("running", stage, min(1.0, max(0.0, fraction)), spent)
+            fraction = min(1.0, max(0.0, fraction))
+            self._progress[key] = replace(
+                self._progress[key], state="running", stage=stage, fraction=fraction, seconds=spent
+            )
+
+    def _found(self, key: tuple, job: _Job, result: Any) -> None:
+        with self._lock:
+            if self._jobs.get(key) is not job:
+                raise Stopped
+            self._progress[key] = replace(self._progress[key], result=result)
+
+
+class Telling:
+    """What a job is given to tell of itself: how far it is, and what it has found so far."""
+
+    def __init__(self, worker: Worker, key: tuple, job: _Job) -> None:
+        self._worker, self._key, self._job = worker, key, job
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        self._worker._report(self._key, self._job, stage, fraction)
+
+    def found(self, result: Any) -> None:
+        """Show this while the job goes on."""
+        self._worker._found(self._key, self._job, result)
 
 
 def _too_long(seconds: float, most: float) -> str:

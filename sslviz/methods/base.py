@@ -183,7 +183,7 @@ class TwoViewMethod(Method):
     A subclass says how in `loss_of`.
     """
 
-    smallest_batch = 4
+    smallest_batch = 2  # each the other's negative
 
     def __init__(self, config: TwoViewConfig) -> None:
         super().__init__()

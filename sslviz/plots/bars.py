@@ -50,7 +50,12 @@ def plot_counts(counts: Any, class_names: Sequence[str], *, title: str, height: 
 
 
 def plot_accuracy(
-    rows: Sequence[dict[str, Any]], *, title: str, chance: float | None = None, height: int = 440
+    rows: Sequence[dict[str, Any]],
+    *,
+    title: str,
+    chance: float | None = None,
+    floor: float | None = None,
+    height: int = 440,
 ) -> go.Figure:
     """Draw accuracies with their intervals, best on top; encoders are filled discs, baselines grey open diamonds.
 
@@ -59,6 +64,7 @@ def plot_accuracy(
             baseline.
         title: probe, labels and images.
         chance: accuracy of guessing, drawn as a dotted line where the axis reaches it.
+        floor: accuracy of always naming the largest class, drawn in the same way.
         height: pixels, whatever the number of rows, so that nothing moves when rows come.
     """
     rows = sorted(rows, key=lambda row: row["accuracy"])
@@ -98,8 +104,9 @@ def plot_accuracy(
     start = max(0.0, 100 * low - 0.12 * (100 - 100 * low) - 0.5)
     figure.update_xaxes(title="accuracy on test images (%)", range=[start, 100.5], nticks=6)
     figure.update_yaxes(type="category", showgrid=True, range=[-0.6, max(len(rows), 3) - 0.3])
-    if chance is not None and 100 * chance >= start:
-        figure.add_vline(x=100 * chance, line=dict(dash="dot", width=1.5, color=BASELINE_GREY))
-        figure.add_annotation(x=100 * chance, y=1, yref="paper", text="chance", showarrow=False, xanchor="left")
+    for value, name in ((chance, "chance"), (floor, "largest class")):
+        if value is not None and 100 * value >= start:
+            figure.add_vline(x=100 * value, line=dict(dash="dot", width=1.5, color=BASELINE_GREY))
+            figure.add_annotation(x=100 * value, y=1, yref="paper", text=name, showarrow=False, xanchor="left")
     figure.update_layout(margin=dict(t=MODE_BAR + 6, b=4, r=24))
     return figure

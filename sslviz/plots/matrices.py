@@ -22,18 +22,22 @@ def _fading_cividis() -> list[tuple[float, str]]:
 
 
 def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, height: int = 560) -> go.Figure:
-    """Draw a confusion matrix of counts: errors coloured by theirs, the diagonal left plain and bold.
+    """Draw a confusion matrix, each cell in per cent of its row's true class; errors are coloured, the diagonal plain.
 
-    Every cell carries `customdata`, true class * K + predicted class, so that a click can bring its images.
+    Every cell carries `customdata`, true class * K + predicted class, so that a click can bring its images, and tells
+    its count on hover.
 
     Args:
         matrix: (K, K) counts, rows the true class, columns the prediction (scikit-learn's form).
         class_names: in class order.
+        title: whose predictions, of which images; say that cells are per cent of the true class.
+        height: pixels.
     """
     matrix = np.asarray(matrix)
     count = len(class_names)
     names = [plain(name) for name in class_names]
-    errors = matrix.astype(float)
+    percents = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)  # (K, K), each row sums to 100
+    errors = percents.copy()
     errors[np.eye(count, dtype=bool) | (matrix == 0)] = np.nan
     most = np.nanmax(errors) if np.isfinite(errors).any() else 1.0
     figure = new_figure(title, height=height)
@@ -54,12 +58,11 @@ def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, heigh
     true, predicted = (index.ravel() for index in np.indices((count, count)))
     annotations, font = [], dict[str, Any]()
     for i, j in zip(true, predicted, strict=True):
-        share = matrix[i, j] / most
+        share, text = percents[i, j] / most, _cell_percent(percents[i, j])
         if i == j:
-            font, text = dict(size=14), f"<b>{matrix[i, j]:,}</b>"
+            font, text = dict(size=13), f"<b>{text or 0}</b>"
         else:  # few errors: the page's own ink on a faded cell; more: white, then black on the bright end
-            colour = None if share < 0.3 else "#ffffff" if share < 0.6 else "#000000"
-            font, text = dict(size=14, color=colour), f"{matrix[i, j]:,}" if matrix[i, j] else ""
+            font = dict(size=13) | ({} if share < 0.3 else {"color": "#ffffff" if share < 0.6 else "#000000"})
         annotations.append(dict(x=names[j], y=names[i], text=text, showarrow=False, font=font))
     figure.layout.annotations = annotations
     figure.add_trace(
@@ -67,12 +70,17 @@ def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, heigh
             x=[names[j] for j in predicted],
             y=[names[i] for i in true],
             customdata=np.arange(count * count, dtype=np.int32),  # one number a cell: pairs come back in odd shapes
-            text=[f"{n:,}" for n in matrix.ravel()],
+            text=[
+                f"{n:,} of {total:,} images, {p:.1f} %"
+                for n, total, p in zip(
+                    matrix.ravel(), np.repeat(matrix.sum(axis=1), count), percents.ravel(), strict=True
+                )
+            ],
             mode="markers",
             marker=dict(symbol="square-open", size=34, opacity=0, color="#e76300", line_width=4),
             selected=dict(marker=dict(opacity=1)),
             unselected=dict(marker=dict(opacity=0)),
-            hovertemplate="%{y} taken for %{x}: %{text} images<extra></extra>",
+            hovertemplate="%{y} taken for %{x}: %{text}<extra></extra>",
         )
     )
     axis = dict(type="category", dtick=1, categoryorder="array", categoryarray=names, showgrid=False, ticks="")
@@ -87,6 +95,15 @@ def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, heigh
     figure.update_yaxes(**axis, title="true class", range=[count - 0.5, -0.5], scaleanchor="x", constrain="domain")
     figure.update_layout(hovermode="closest", clickmode="event+select", dragmode=False, margin=dict(t=MODE_BAR, b=4))
     return figure
+
+
+def _cell_percent(percent: float) -> str:
+    """A share of a row as a cell has room for it: "97", "4.3", "<0.1"; nothing where there is nothing."""
+    if percent == 0:
+        return ""
+    if percent < 0.05:
+        return "<0.1"
+    return f"{percent:.1f}" if percent < 9.95 else f"{percent:.0f}"
 
 
 def plot_similarity(matrix: Any, *, title: str, height: int = 380) -> go.Figure:

@@ -1,14 +1,13 @@
 """What is watched of an image model while it trains: labels are used here, and never to learn from."""
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 
 from sslviz.data.images import ImageSet
-from sslviz.errors import InputError
 from sslviz.evaluation.embedding import encode
-from sslviz.evaluation.probes import KNNProbe
+from sslviz.evaluation.protocol import online_accuracy
 from sslviz.methods import registry
 from sslviz.methods.base import Method
 
@@ -37,9 +36,9 @@ def watch(model: Method, train: ImageSet, test: ImageSet, *, seed: int) -> dict[
     h_bank, h = encode(model, train.x[bank]), encode(model, test.x[queries])
     seen: dict[str, float] = {}
     if train.labelled:
-        probe = KNNProbe(metric=registry.info(model.method).metric)
-        with suppress(InputError):  # one class, or an encoder that has collapsed: nothing to tell apart
-            seen["knn"] = float(probe.fit(h_bank, train.y[bank].numpy()).score(h, test.y[queries].numpy()))
+        metric, y = registry.info(model.method).metric, (train.y[bank].numpy(), test.y[queries].numpy())
+        accuracy = online_accuracy(h_bank, y[0], h, y[1], metric=metric)
+        seen |= {} if accuracy is None else {"knn": accuracy}
     with resting(model) as device:
         seen |= model.metrics(test.x[queries], torch.from_numpy(h).to(device), seed=seed)
     return seen

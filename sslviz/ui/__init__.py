@@ -1,14 +1,15 @@
 """What pages share. Only `sslviz.ui` imports streamlit, and nothing of it imports torch until a model is asked for."""
 
 from sslviz.errors import UserError
-from sslviz.jobs.worker import Progress, Stopped, Worker
+from sslviz.jobs.worker import Progress, Report, Stopped, Worker
+from sslviz.ui import probe
 from sslviz.ui.address import bound
 from sslviz.ui.figures import foldouts, picked_ids, show, theme
 from sslviz.ui.gallery import choose_image, gallery, thumbnails
 from sslviz.ui.latent_plane import plane
 from sslviz.ui.map_view import atlas, read_ids, show_map, write_ids
 from sslviz.ui.page_shell import PAGES, begin_page, escape, plain_errors, start
-from sslviz.ui.selection import BASELINES, Scene, choose, data_title, models, need_model, open_page
+from sslviz.ui.selection import Scene, choose, data_title, models, need_model, open_page
 from sslviz.ui.stored import (
     cached_costs,
     costs,
@@ -22,4 +23,4 @@ from sslviz.ui.stored import (
     test_images,
 )
 from sslviz.ui.tables import data_rows, model_rows
-from sslviz.ui.work import fit_map, fit_probe, owner, watch, worker
+from sslviz.ui.work import fit_map, owner, watch, worker

@@ -18,8 +18,6 @@ from sslviz.store import checkpoint
 from sslviz.ui import address
 from sslviz.ui.page_shell import PAGES, PageInfo, begin_page, escape
 
-BASELINES = {"pca": "PCA", "random": "random encoder"}  # others are called what they are
-
 
 @dataclass(frozen=True)
 class Scene:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -16,6 +16,9 @@ from sslviz.evaluation.neighbours import Metric
 from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint, embeddings
 from sslviz.ui.selection import Scene
+
+if TYPE_CHECKING:
+    from sslviz.evaluation.results import Evaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +42,18 @@ def test_images(dataset: str) -> Images:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """What a model's folder keeps of the bundled test images: h (N, D) float32, xy and its quality by map."""
+    """What a model's folder keeps of the bundled test images.
+
+    Attributes:
+        h: (N, D) float32.
+        xy, quality: places (N, 2) and what they are worth, by map.
+        y_pred: predictions (N,) int64 of the card's probes, by "linear" and "knn".
+    """
 
     h: np.ndarray
     xy: dict[str, np.ndarray]
     quality: dict[str, Quality]
+    y_pred: dict[str, np.ndarray]
 
 
 class _Qualities(dict):
@@ -83,7 +93,12 @@ def _stored(folder: str, stamp: int, count: int, metric: Metric) -> Stored:
         raise UserError(
             f"{Path(folder).name} describes {len(found['h']):,} images, but {count:,} are bundled: train it again."
         )
-    return Stored(h=found["h"], xy=xy, quality=_Qualities(found, metric))
+    y_pred = {
+        key.removeprefix("y_pred_"): value.astype(np.int64)
+        for key, value in found.items()
+        if key.startswith("y_pred_") and value.shape == (count,)
+    }
+    return Stored(h=found["h"], xy=xy, quality=_Qualities(found, metric), y_pred=y_pred)
 
 
 def load_model(scene: Scene) -> Any:
@@ -162,19 +177,17 @@ def some_of_each(dataset: str, per_class: int) -> list[int]:
     return [int(i) for label in range(int(y.max()) + 1) for i in np.flatnonzero(y == label)[:per_class]]
 
 
-def neighbour_votes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Read classes off stored h by k-NN: predictions, and the ids of the images judged.
+def neighbour_votes(scene: Scene) -> tuple[Evaluation, np.ndarray]:
+    """Classes read off stored h by k-NN, and the ids of the images that were judged.
 
     Half of the test images (at most 2,500) vote on as many others, so that something is to be seen before any fit.
     """
-    return _neighbour_votes(scene.model, scene.data, stored(scene))
+    return _neighbour_votes(scene.model, scene.data, scene.method, stored(scene))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _neighbour_votes(name: str, dataset: str, _kept: Stored) -> tuple[np.ndarray, np.ndarray]:
-    from sslviz.evaluation.probes import KNNProbe
+def _neighbour_votes(name: str, dataset: str, method: str, _kept: Stored) -> tuple[Evaluation, np.ndarray]:
+    from sslviz.evaluation.protocol import evaluate_halves
 
-    y = test_images(dataset).y
-    order = np.random.default_rng(0).permutation(len(y))[:5000]
-    bank, judged = order[::2], np.sort(order[1::2])
-    return KNNProbe().fit(_kept.h[bank], y[bank]).predict(_kept.h[judged]), judged
+    images = test_images(dataset)
+    return evaluate_halves(name, _kept.h, images.y, images.class_names, metric=METHODS[method].metric)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sslviz import plots
 from sslviz.data import catalog, images
 from sslviz.errors import UserError
+from sslviz.evaluation.baselines import baseline_title
 from sslviz.methods.registry import METHODS
-from sslviz.ui.selection import BASELINES, data_title, models
+from sslviz.ui.selection import data_title, models
 
 
 def model_rows() -> list[dict[str, str]]:
@@ -24,7 +25,7 @@ def model_rows() -> list[dict[str, str]]:
                 "Method": METHODS[model.method].title,
                 "Trained on": f"{data_title(model.dataset or model.dataset_name)}, {card.get('n_train', 0):,} images",
                 "Linear probe": plots.percent(results["linear_probe"]) if "linear_probe" in results else "",
-                "Best baseline": f"{plots.percent(others[best])} ({BASELINES.get(best, best)})" if best else "",
+                "Best baseline": f"{plots.percent(others[best])} ({baseline_title(best)})" if best else "",
                 "Negative ELBO": plots.nats(results["negative_elbo"]) if "negative_elbo" in results else "",
                 "Training time": plots.seconds(60 * card["minutes"]) if "minutes" in card else "",
                 "Here": "bundled" if model.bundled else own,

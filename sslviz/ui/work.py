@@ -15,9 +15,10 @@ import streamlit as st
 
 from sslviz import plots
 from sslviz.evaluation.maps import MAPS, Quality
+from sslviz.evaluation.results import Evaluation
 from sslviz.jobs.limits import Guest
 from sslviz.jobs.task import Helper
-from sslviz.jobs.worker import Progress, Report, Worker
+from sslviz.jobs.worker import Progress, Report, Telling, Worker
 from sslviz.ui.page_shell import escape
 from sslviz.ui.selection import Scene
 
@@ -45,14 +46,13 @@ def worker() -> Worker:
     return _background().worker
 
 
-def fit_probe(
-    scene: Scene, h_test: np.ndarray, count: int, seed: int, baselines: bool, report: Report
-) -> dict[str, Any]:
-    """Fit a linear probe, see `jobs.computations.fit_probe`, in a process of its own; a job of `Worker`."""
-    return _background().helper.call(
+def fit_probe(scene: Scene, h_test: np.ndarray, count: int, seed: int, report: Telling) -> Evaluation:
+    """Fit a linear probe and all baselines, see `jobs.computations.fit_probe`, in a process; a job of `Worker`."""
+    found = _background().helper.call(
         "sslviz.jobs.computations:fit_probe", report, arrays={"h_test": h_test}, dataset=scene.data, model=scene.model,
-        count=count, seed=seed, baselines=baselines,
+        count=count, seed=seed, found=lambda part: report.found(Evaluation.unpacked(part)),
     )  # fmt: skip
+    return Evaluation.unpacked(found)
 
 
 def fit_map(h: np.ndarray, settings: dict[str, Any], report: Report) -> tuple[np.ndarray, Quality]:
@@ -125,6 +125,8 @@ def watch(key: tuple, *, height: int = 76) -> Progress | None:
             return
         if now.state in ("waiting", "running"):
             st.progress(now.fraction, text=doing(now))
+            if now.result is not before.result:  # something more is there to be drawn
+                st.rerun()
         elif active:
             st.rerun()
         elif now.state == "failed":

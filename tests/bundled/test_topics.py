@@ -1,4 +1,4 @@
-"""The labelled sentences are what their card says, are drawn as it says, and are judged as images are."""
+"""The labelled sentences are what their card says, are drawn as it says, and are evaluated as images are."""
 
 import hashlib
 import json
@@ -12,10 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sslviz import cli
-from sslviz.bundled import glosses, topics
+from sslviz.bundled import glosses
+from sslviz.bundled import topics as drawn
 from sslviz.bundled.corpus import OFFENSIVE, key
 from sslviz.errors import UserError
-from sslviz.language import explain
+from sslviz.evaluation.probes import KNNProbe, LinearProbe
+from sslviz.language import explain, topics
 from sslviz.language import model as language
 from sslviz.paths import assets_dir
 from sslviz.store import embeddings
@@ -36,7 +38,7 @@ def few(tmp_path_factory):
 def some(split, n):
     found = topics.load_topics(split)
     for label, name in enumerate(found.class_names):
-        yield from [(name, found.texts[row]) for row in np.flatnonzero(found.y == label)[:n]]
+        yield from [(name, found.x[row]) for row in np.flatnonzero(found.y == label)[:n]]
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +57,14 @@ def test_the_sentences_are_what_their_card_says():
     content = path.read_bytes()
     assert (hashlib.sha256(content).hexdigest(), len(content)) == (card["sha256"], card["bytes"])
     assert len(content) < 400_000 and "WordNet 3.0 Copyright 2006" in card["notice"]
-    for split, n in (("train", topics.N_TRAIN), ("test", topics.N_TEST)):
+    for split, n in (("train", drawn.N_TRAIN), ("test", drawn.N_TEST)):
         found = topics.load_topics(split)
         assert found.class_names == tuple(card["class_names"]) == tuple(sorted(glosses.CLASSES))
         assert np.bincount(found.y).tolist() == [n] * 8 and len(found) == card[f"n_{split}"]
 
 
 def test_no_sentence_is_twice_offensive_or_gives_its_label_away():
-    texts = [text for split in SPLITS for text in topics.load_topics(split).texts]
+    texts = [text for split in SPLITS for text in topics.load_topics(split).x]
     assert len({key(text) for text in texts}) == len(texts)
     for text in texts:
         words = text.lower().rstrip(".").replace(",", " ").split()
@@ -133,17 +135,17 @@ def test_drawing_is_seeded_balanced_and_split_by_synset(tmp_path):
         for i in range(400)
     ]
     (tmp_path / "data.noun").write_text("".join(lines), encoding="utf-8")
-    first, second = (topics.draw(tmp_path, tmp_path / out).read_bytes() for out in ("a", "b"))
+    first, second = (drawn.draw(tmp_path, tmp_path / out).read_bytes() for out in ("a", "b"))
     rows = [line.split("\t") for line in first.decode().splitlines()[1:]]
     assert first == second and len(rows) == len({text for *_, text in rows}) == 8 * 350
     assert sum(split == "train" for split, *_ in rows) == 8 * 250
     (tmp_path / "data.noun").write_text("".join(lines[:500]), encoding="utf-8")
     with pytest.raises(UserError, match="only 100 definitions of artifact"):
-        topics.draw(tmp_path, tmp_path / "a")
+        drawn.draw(tmp_path, tmp_path / "a")
     for text in ("00001740 zz n 01 entity 0 000 | that which is\n", "short\n"):
         (tmp_path / "data.noun").write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match="can't be read"):
-            topics.draw(tmp_path, tmp_path / "a")
+            drawn.draw(tmp_path, tmp_path / "a")
 
 
 def word(i):
@@ -156,17 +158,18 @@ def word(i):
 def test_a_bag_of_words_is_tf_idf_written_out(few, monkeypatch):
     monkeypatch.setenv("SSLVIZ_ASSETS", str(few))
     train, test = topics.load_topics("train"), topics.load_topics("test")
-    found = topics.bag_of_words(train, test)
+    counted = topics.BagOfWords().fit(train.x)
+    found = counted.encode(train.x), counted.encode(test.x)
 
     def words(text):
         return [w for w in "".join(c if c.isalnum() else " " for c in text.lower()).split() if len(w) > 1]
 
-    bags = [words(text) for text in train.texts]
+    bags = [words(text) for text in train.x]
     have = {w: sum(w in bag for bag in bags) for bag in bags for w in bag}
     known = sorted(w for w, count in have.items() if count > 1)
     for topic, h in zip((train, test), found, strict=True):
         for row in (0, 7, len(topic) - 1):
-            bag = words(topic.texts[row])
+            bag = words(topic.x[row])
             slow = [
                 (1 + np.log(bag.count(w))) * (1 + np.log((1 + len(bags)) / (1 + have[w]))) if w in bag else 0.0
                 for w in known
@@ -176,11 +179,12 @@ def test_a_bag_of_words_is_tf_idf_written_out(few, monkeypatch):
 
 def test_a_bag_of_words_tells_the_bundled_topics_apart_as_scikit_learn_says():
     train, test = topics.load_topics("train"), topics.load_topics("test")
-    h_train, h_test = topics.bag_of_words(train, test)
-    found = topics.accuracy("knn", h_train, h_test, train, test, seed=0)
-    judge = make_pipeline(StandardScaler(), LogisticRegression(C=1 / (2000 * 0.01), max_iter=200))
-    reference = judge.fit(h_train[:, :600], train.y).score(h_test[:, :600], test.y)
-    linear = topics.accuracy("linear", h_train[:, :600], h_test[:, :600], train, test, seed=0)
+    counted = topics.BagOfWords().fit(train.x)
+    h_train, h_test = counted.encode(train.x), counted.encode(test.x)
+    found = KNNProbe().fit(h_train, train.y).score(h_test, test.y)
+    slow = make_pipeline(StandardScaler(), LogisticRegression(C=1 / (2000 * 0.01), max_iter=200))
+    reference = slow.fit(h_train[:, :600], train.y).score(h_test[:, :600], test.y)
+    linear = LinearProbe().fit(h_train[:, :600], train.y).score(h_test[:, :600], test.y)
     assert 0.6 < found < 0.85 and abs(linear - reference) < 0.03
 
 
@@ -196,48 +200,49 @@ def test_the_untrained_twin_has_the_same_shape_other_weights_and_a_seed(folder):
     assert not torch.equal(found[name], other.state_dict()[name]) and not torch.equal(found[name], own[name])
 
 
-def test_every_layer_is_judged_as_the_probes_alone_judge_it(few, folder, monkeypatch):
+def test_every_layer_is_evaluated_as_the_probes_alone_do_it(few, folder, monkeypatch):
     monkeypatch.setenv("SSLVIZ_ASSETS", str(few))
     model, told = language.load(folder), []
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    judged = topics.judge(model, report=lambda stage, share: told.append(share))
+    found = topics.evaluate_layers(model, report=lambda stage, share: told.append(share))
     assert told == sorted(told) and told[-1] == 1
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     train, test = topics.load_topics("train"), topics.load_topics("test")
-    assert judged.h.shape == (4, 64, 32) and judged.h_random.shape == (64, 32)
+    assert found.h.shape == (4, 64, 32) and found.h_untrained.shape == (64, 32)
     for layer in (0, 3):
-        h = explain.sentence_vectors(model, test.texts, layer=layer)
-        np.testing.assert_allclose(judged.h[layer].astype(np.float32), h, atol=0.02)
-        pair = explain.sentence_vectors(model, train.texts, layer=layer), h
-        for probe, values in (("linear", judged.linear), ("knn", judged.knn)):
-            assert abs(topics.accuracy(probe, *pair, train, test, seed=0) - values[layer]) < 0.05
-    alone = topics.evaluate(model, probe="knn", baselines=True, seed=0)
-    assert alone.keys() == {"model", "random", "bag of words"}
-    assert abs(alone["model"] - judged.knn[-1]) < 0.05
-    assert abs(alone["random"] - judged.rivals["random"]["knn"]) < 0.05
-    assert alone["bag of words"] == judged.rivals["bag of words"]["knn"]
+        h = explain.sentence_vectors(model, test.x, layer=layer)
+        np.testing.assert_allclose(found.h[layer].astype(np.float32), h, atol=0.02)
+        pair = explain.sentence_vectors(model, train.x, layer=layer), h
+        for probe, values in ((LinearProbe(), found.linear), (KNNProbe(), found.knn)):
+            assert abs(probe.fit(pair[0], train.y).score(pair[1], test.y) - values[layer]) < 0.05
+    alone = topics.evaluate_topics(model, probe="knn")
+    assert alone.scores.keys() == {"model", "random", "bag of words"} and alone.unit == "sentences"
+    assert alone.protocol == "k-NN probe on 160 labelled sentences, 64 test sentences, seed 0"
+    assert abs(alone.score.accuracy - found.knn[-1]) < 0.05
+    assert abs(alone.scores["random"].accuracy - found.baselines["random"]["knn"]) < 0.05
+    assert alone.scores["bag of words"].accuracy == found.baselines["bag of words"]["knn"]
 
 
-def test_judging_can_be_stopped(few, folder, monkeypatch):
+def test_an_evaluation_can_be_stopped(few, folder, monkeypatch):
     monkeypatch.setenv("SSLVIZ_ASSETS", str(few))
 
     def stop(stage, share):
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        topics.judge(language.load(folder), report=stop)
+        topics.evaluate_layers(language.load(folder), report=stop)
 
 
 def test_finishing_writes_what_the_app_shows(few, folder, monkeypatch):
     monkeypatch.setenv("SSLVIZ_ASSETS", str(few))
-    card = topics.finish(folder)
+    card = drawn.finish(folder)
     found = card["results"]["topics"]
     assert json.loads((folder / "card.json").read_text(encoding="utf-8")) == json.loads(json.dumps(card))
     assert card["results"]["top1"] == 0.4 and (found["n_train"], found["n_test"]) == (160, 64)
     assert len(found["linear"]) == len(found["knn"]) == 4
     assert found["baselines"].keys() == {"random", "bag of words"}
     stored = embeddings.load_embeddings(folder)
-    h = explain.sentence_vectors(language.load(folder), topics.load_topics("test").texts)
+    h = explain.sentence_vectors(language.load(folder), topics.load_topics("test").x)
     assert (np.abs(stored["h"] - h) <= (h.max(0) - h.min(0)) / 255 + 0.02).all()
     assert stored["umap_xy"].shape == (64, 2) and 0 < stored["umap_trustworthiness"] <= 1
 

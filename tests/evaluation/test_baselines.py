@@ -1,14 +1,23 @@
 """Baselines against slow references, and against what others measured."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from sslviz.data.images import load_images
 from sslviz.errors import UserError
-from sslviz.evaluation.baselines import PCA, Pixels, WhitenedPatches, fit_baselines, zca
+from sslviz.evaluation.baselines import BASELINES, baseline_title, make_baselines
+from sslviz.evaluation.baselines.patches import WhitenedPatches, zca
+from sslviz.evaluation.baselines.pca import PCA
+from sslviz.evaluation.baselines.pixels import Pixels
+from sslviz.evaluation.baselines.untrained import untrained
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import LinearProbe
+from sslviz.methods.vae import VAEConfig
+from sslviz.store import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +31,16 @@ def fitted(cifar):
 
 
 def test_pixels_are_the_image(cifar):
-    h = encode(Pixels().fit(cifar.x[:5]), cifar.x[:5])
+    h = encode(Pixels(), cifar.x[:5])
     np.testing.assert_allclose(h, cifar.x[:5].numpy().reshape(5, -1) / 255, rtol=1e-6)
 
 
-def test_pca_equals_sklearn():
-    from sklearn.decomposition import PCA as Reference
-
-    x = load_images("mnist", "train").x[:600]
-    flat = x.numpy().reshape(600, -1) / 255
-    expected = Reference(20, svd_solver="full").fit_transform(flat)
+@pytest.mark.parametrize("n", [600, 1000])  # fewer and more images than pixels
+def test_pca_equals_the_singular_vectors(n):
+    x = load_images("mnist", "train").x[:n]
+    flat = x.numpy().reshape(n, -1) / 255
+    centred = flat - flat.mean(axis=0)
+    expected = centred @ np.linalg.svd(centred, full_matrices=False)[2][:20].T
     h = encode(PCA(20).fit(x), x)
     np.testing.assert_allclose(h, expected * np.sign((expected * h).sum(axis=0)), atol=2e-3)
 
@@ -89,13 +98,29 @@ def test_the_seed_alone_decides(cifar):
     assert not torch.equal(first.filters, other.filters)
 
 
-def test_fit_baselines_names_and_widths(cifar):
-    x = cifar.x[:300, :, ::2, ::2]
-    encoders = fit_baselines(x, seed=0)
-    assert {name: encode(encoder, x[:2]).shape[1] for name, encoder in encoders.items()} == {
-        "pixels": 768, "pca": 128, "whitened patches": 1024,
-    }  # fmt: skip
-    assert all(tensor is not None for encoder in encoders.values() for tensor in encoder.buffers())
+def test_every_baseline_is_made_fitted_and_encodes(cifar):
+    x, model = (
+        cifar.x[:300, :, ::2, ::2],
+        checkpoint.build("vae", VAEConfig((3, 16, 16), hidden=8, latent_dim=4), seed=1),
+    )
+    widths = {}
+    for name, encoder in make_baselines(model, seed=0).items():
+        if hasattr(encoder, "fit"):
+            encoder.fit(x)
+        widths[name] = encode(encoder, x[:2]).shape[1]
+    assert widths == {"pixels": 768, "pca": 128, "random": 4, "whitened patches": 1024}
+    assert all(BASELINES[name].title == baseline_title(name) for name in widths) and baseline_title("x") == "x"
+
+
+def test_the_registry_imports_no_torch():
+    code = "import sys, sslviz.evaluation.baselines, sslviz.evaluation.results; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def test_the_untrained_model_is_the_one_that_the_command_line_names():
+    found, expected = untrained(checkpoint.load("vae-mnist-2d"), seed=3), checkpoint.load("random-vae-mnist-2d", seed=3)
+    assert all(torch.equal(found.state_dict()[key], value) for key, value in expected.state_dict().items())
+    assert not found.training
 
 
 def test_whitened_patches_beat_pixels_by_far_on_a_thousand_images(cifar):

@@ -22,6 +22,12 @@ def double(x, times, report):
     return {"x": 2.0 * x, "times": times, "pid": os.getpid()}
 
 
+def piecewise(report):
+    for n in range(3):
+        report.found({"x": np.full(2, n), "n": n})
+    return {"n": 3}
+
+
 def refuse(report):
     raise UserError("Too little memory: take less.", code=ErrorCode.MEMORY)
 
@@ -58,6 +64,12 @@ def test_arrays_and_plain_values_go_both_ways_and_the_process_is_kept(helper):
     np.testing.assert_array_equal(found["x"], [0.0, 2.0, 4.0])
     assert found["times"] == {"a": [1]} and ("doubling", 0.5) in told
     assert helper.call(f"{HERE}:double", silent, arrays={"x": np.ones(1)}, times=0)["pid"] == found["pid"]
+
+
+def test_what_is_there_already_is_told_while_the_call_goes_on(helper):
+    parts = []
+    assert helper.call(f"{HERE}:piecewise", silent, found=parts.append) == {"n": 3}
+    assert [(part["n"], part["x"].tolist()) for part in parts] == [(0, [0, 0]), (1, [1, 1]), (2, [2, 2])]
 
 
 def test_an_error_keeps_its_code_and_a_bug_is_not_shown(helper, caplog):

@@ -159,36 +159,12 @@ def test_a_map_of_equal_rows_says_so(models, tmp_path):
         target.write_bytes(kept)
 
 
-def test_a_cell_of_the_confusion_matrix_brings_its_images():
-    at = open_app("probe", model="tiny-simclr")
-    at.session_state["probe_cell"] = (2, 7)
-    assert "“2” read as “7”" in words(check(at.run()))
-
-
 def test_a_selection_is_dropped_with_its_model():
     at = open_app("embeddings", model="tiny-simclr")
     at.session_state["map_ids"] = (9_999, 4)
     check(at.run())
     check(at.selectbox(key="scene_data").set_value("cifar10").run())
     assert "in the lasso" not in words(at)
-
-
-def test_the_probe_shows_the_card_and_names_the_best_baseline():
-    text = words(check(open_app("probe", model="tiny-simclr")))
-    assert "91.2 %" in text and "n = 10,000" in text
-    assert re.search(r"3\.8 points below the best baseline, whitened patches", text)
-
-
-def test_the_probe_is_fitted_in_the_background():
-    at = open_app("probe", model="tiny-simclr")
-    at.select_slider(key="probe_labels").set_value(100).run()
-    next(b for b in at.button if b.label == "Fit the probe").click().run()
-    check(at)
-    for _ in range(1000):
-        time.sleep(0.2)
-        if "Fitted in" in words(check(at.run())):
-            break
-    assert "Fitted in" in words(at) and "L2 penalty" in words(at)
 
 
 def test_a_map_is_fitted_in_a_process_of_its_own():

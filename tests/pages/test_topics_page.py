@@ -12,9 +12,10 @@ import tinytext
 from streamlit.testing.v1 import AppTest
 
 from sslviz import plots
-from sslviz.bundled import topics
+from sslviz.bundled import topics as drawn
 from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.language import model as language
+from sslviz.language import topics
 from sslviz.ui.language import vectors
 
 ROOT = Path(__file__).parents[2]
@@ -29,14 +30,14 @@ def folder(tmp_path_factory):
     for split, n in (("train", 20), ("test", 8)):
         found = topics.load_topics(split)
         for label, name in enumerate(found.class_names):
-            lines += [f"{split}\t{name}\t{found.texts[row]}" for row in np.flatnonzero(found.y == label)[:n]]
+            lines += [f"{split}\t{name}\t{found.x[row]}" for row in np.flatnonzero(found.y == label)[:n]]
     (root / "assets" / "data" / "topics.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     environment = {"SSLVIZ_ASSETS": str(root / "assets"), "SSLVIZ_MODELS": str(root / "models")}
     os.environ |= environment
     for name in ("tiny-bare", "tiny-done"):
         path = tinytext.write("bert", root / "models" / name)
         (path / "card.json").write_text(json.dumps({"method": "mlm", "dataset": "words"}), encoding="utf-8")
-    topics.finish(root / "models" / "tiny-done")
+    drawn.finish(root / "models" / "tiny-done")
     st.cache_resource.clear()
     st.cache_data.clear()
     yield root
@@ -95,13 +96,13 @@ def test_without_vectors_a_bag_of_words_is_shown_and_the_rest_is_computed_on_req
         time.sleep(0.2)
         at.run()
     assert "does best with" in said(check(at))
-    assert at.segmented_control(key="language_space").options == ["tiny-bare", "random weights", "bag of words"]
+    assert at.segmented_control(key="language_space").options == ["tiny-bare", "untrained", "bag of words"]
     at.segmented_control(key="language_space").set_value("tiny-bare").run()
-    judged = topics.judge(language.load("tiny-bare"))
+    judged = topics.evaluate_layers(language.load("tiny-bare"))
     check(at.slider(key="language_depth").set_value(1).run())
     value = judged.linear[1]
     assert plots.percent_interval(value, accuracy_interval(value, 64), 64) in said(at)
-    for space in ("random weights", "bag of words"):
+    for space in ("untrained", "bag of words"):
         check(at.segmented_control(key="language_space").set_value(space).run())
         assert "has a place too" in said(at)
 
@@ -111,12 +112,12 @@ def test_a_clicked_sentence_comes_with_its_nearest():
     test = topics.load_topics("test")
     at.session_state["language_topic"] = 20
     check(at.run())
-    assert f"A sentence of the map: {test.texts[20]}" in said(at)
+    assert f"A sentence of the map: {test.x[20]}" in said(at)
     assert f"({test.class_names[test.y[20]]})" in said(at)
     for stale in (10**6, -1, "x"):
         at.session_state["language_topic"] = stale
         check(at.run())
-        assert f"A sentence of the map: {test.texts[0]}" in said(at)
+        assert f"A sentence of the map: {test.x[0]}" in said(at)
 
 
 def test_judged_models_are_kept_boundedly():

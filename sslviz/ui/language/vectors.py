@@ -12,9 +12,10 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
-from sslviz.bundled import topics
 from sslviz.evaluation import maps
 from sslviz.evaluation.neighbours import neighbours
+from sslviz.evaluation.results import Labelled
+from sslviz.language import topics
 from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint, embeddings
 from sslviz.ui.language.model_picker import models
@@ -22,7 +23,7 @@ from sslviz.ui.language.questions import ask, need_model
 from sslviz.ui.language.sentence_input import Asked
 from sslviz.ui.language.speaker import Speaker
 
-TWIN, WORDS = "random weights", "bag of words"
+UNTRAINED, WORDS = "untrained", "bag of words"
 PROBES = {"linear": "Linear", "knn": "k-NN"}
 HEIGHT, NEAREST = 440, 5
 
@@ -33,33 +34,33 @@ class Known:
 
     Attributes:
         layers: h (N, D) of each layer that is at hand, embeddings are 0.
-        twin: h of the untrained twin, or None.
-        scores: accuracies of each probe, "linear" and "knn": the model's by layer, and those of its rivals.
+        untrained: h of the model untrained, or None.
+        scores: accuracies of each probe, "linear" and "knn": the model's by layer, and those of its baselines.
         umap: (xy, its quality) of the last layer, or None.
     """
 
     layers: dict[int, np.ndarray]
-    twin: np.ndarray | None
+    untrained: np.ndarray | None
     scores: dict[str, tuple[list[float], dict[str, float]]]
     umap: tuple[np.ndarray, maps.Quality] | None
 
 
 class Kept:
-    """Judged models, the oldest let go: results of jobs that are too large to stay with the worker."""
+    """Evaluated models, the oldest let go: results of jobs that are too large to stay with the worker."""
 
     MOST = 4
 
     def __init__(self) -> None:
-        self._lock, self._found = threading.Lock(), OrderedDict[tuple, topics.Judged]()
+        self._lock, self._found = threading.Lock(), OrderedDict[tuple, topics.ByLayer]()
 
-    def put(self, key: tuple, judged: topics.Judged) -> None:
+    def put(self, key: tuple, judged: topics.ByLayer) -> None:
         """Keep what a model was found to be worth."""
         with self._lock:
             self._found[key] = judged
             while len(self._found) > self.MOST:
                 self._found.popitem(last=False)
 
-    def get(self, key: tuple) -> topics.Judged | None:
+    def get(self, key: tuple) -> topics.ByLayer | None:
         """What is kept of a model, or None."""
         with self._lock:
             return self._found.get(key)
@@ -67,19 +68,19 @@ class Kept:
 
 @st.cache_resource(show_spinner=False)
 def kept() -> Kept:
-    """The judged models of this server."""
+    """The evaluated models of this server."""
     return Kept()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _test() -> topics.Topics:
+def _test() -> Labelled:
     return topics.load_topics("test")
 
 
 @st.cache_resource(max_entries=1, show_spinner="Counting words …")
 def _words() -> np.ndarray:
     """The bag of words of the test sentences (N, V)."""
-    return topics.bag_of_words(topics.load_topics("train"), _test())[1]
+    return topics.BagOfWords().fit(topics.load_topics("train").x).encode(_test().x)
 
 
 def known(speaker: Speaker) -> Known | None:
@@ -91,11 +92,11 @@ def known(speaker: Speaker) -> Known | None:
     if judged is None:
         return stored
     scores = {
-        probe: (list(getattr(judged, probe)), {name: found[probe] for name, found in judged.rivals.items()})
+        probe: (list(getattr(judged, probe)), {name: found[probe] for name, found in judged.baselines.items()})
         for probe in PROBES
     }
     layers = {layer: h.astype(np.float32) for layer, h in enumerate(judged.h)}
-    return Known(layers, judged.h_random.astype(np.float32), scores, stored and stored.umap)
+    return Known(layers, judged.h_untrained.astype(np.float32), scores, stored and stored.umap)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -106,7 +107,7 @@ def _stored(name: str, stamp: int) -> Known | None:
     if not found or arrays is None or len(arrays["h"]) != len(_test()):
         return None
     scores = {
-        probe: (list(found[probe]), {rival: values[probe] for rival, values in found["baselines"].items()})
+        probe: (list(found[probe]), {name: values[probe] for name, values in found["baselines"].items()})
         for probe in PROBES
     }
     umap = (arrays["umap_xy"], maps.stored_quality(arrays, "umap")) if "umap_xy" in arrays else None
@@ -132,7 +133,7 @@ def sentences(asked: Asked) -> None:
             _scores(speaker, found, layer)
     grid = st.grid(2, min_column_width=320, gap="medium")
     with grid.cell():
-        text = _test().texts[chosen]
+        text = _test().x[chosen]
         _nearest(f"A sentence of the map: {text}", h, h[chosen], skip=chosen, label=int(_test().y[chosen]))
     with grid.cell():
         if own is not None:
@@ -147,7 +148,8 @@ def sentences(asked: Asked) -> None:
 def _choose_space(bar: Any, speaker: Speaker, found: Known | None) -> tuple[str, int, np.ndarray]:
     """Whose vectors are on show, of which layer, and they themselves (N, D)."""
     state = st.session_state
-    options = ([speaker.name] if found else []) + ([TWIN] if found and found.twin is not None else []) + [WORDS]
+    fresh = [UNTRAINED] if found and found.untrained is not None else []
+    options = ([speaker.name] if found else []) + fresh + [WORDS]
     ui.bound("language_space", options[0], among=options)
     with bar:
         space = st.segmented_control("Vectors of", options, key="language_space", required=True, width="content")
@@ -163,7 +165,7 @@ def _choose_space(bar: Any, speaker: Speaker, found: Known | None) -> tuple[str,
         bar.button(label, icon=":material/calculate:", key="language_judge", on_click=_judge, args=(speaker,))
     if now is not None and now.state != "done":
         ui.watch(job)
-    h = _words() if space == WORDS else found.twin if space == TWIN else found.layers[layer]
+    h = _words() if space == WORDS else found.untrained if space == UNTRAINED else found.layers[layer]
     return space, layer, h
 
 
@@ -172,7 +174,7 @@ def _judge(speaker: Speaker) -> None:
     key = ("topics", *speaker.key, uuid.uuid4().hex)
 
     def work(report: topics.Report) -> None:
-        kept().put(speaker.key, topics.judge(speaker.model, report=report))
+        kept().put(speaker.key, topics.evaluate_layers(speaker.model, report=report))
 
     with ui.plain_errors():
         ui.worker().submit(key, ui.owner(), work, seconds=60.0)
@@ -202,7 +204,7 @@ def _map(
 ) -> int:
     """Draw the map; the row of the sentence that was clicked."""
     state, test = st.session_state, _test()
-    name = (*asked.speaker.key, layer) if space == asked.speaker.name else (*asked.speaker.key, TWIN)
+    name = (*asked.speaker.key, layer) if space == asked.speaker.name else (*asked.speaker.key, UNTRAINED)
     name = ("words",) if space == WORDS else name
     last = found is not None and space == asked.speaker.name and layer == len(found.scores["linear"][0]) - 1
     job = ("topics map", *name)
@@ -259,7 +261,7 @@ def _pca(name: tuple, _h: np.ndarray) -> maps.Map:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _figure(key: str, _xy: np.ndarray, title: str, guest: tuple[float, float, str] | None, ink: str) -> Any:
     test = _test()
-    figure = plots.plot_map(_xy, test.y, test.class_names, title=title, hints=test.texts, guest=guest, height=HEIGHT)
+    figure = plots.plot_map(_xy, test.y, test.class_names, title=title, hints=test.x, guest=guest, height=HEIGHT)
     figure.update_layout(dragmode="pan", clickmode="event+select")
     return plots.in_ink(figure, ink)
 
@@ -276,7 +278,7 @@ def _nearest(
     named = "" if label is None else f" ({test.class_names[label]})"
     st.markdown(f"**{ui.escape(title)}**{named}")
     rows = [
-        f"| {cosine:.2f} | {test.class_names[test.y[i]]} | {ui.escape(test.texts[i])} |"
+        f"| {cosine:.2f} | {test.class_names[test.y[i]]} | {ui.escape(test.x[i])} |"
         for i, cosine in zip(ids, cosines, strict=True)
     ]
     st.markdown("\n".join(["| cosine | kind | nearest in h |", "|---|---|---|", *rows]))
@@ -289,14 +291,14 @@ def _scores(speaker: Speaker, found: Known, layer: int) -> None:
     """Accuracy beside the baselines, and from layer to layer."""
     from sslviz.evaluation.intervals import accuracy_interval
 
-    n, names = len(_test()), {"random": TWIN, WORDS: WORDS}
+    n, names = len(_test()), {"random": UNTRAINED, WORDS: WORDS}
     ui.bound("language_probe", "linear", among=PROBES)
     probe = st.segmented_control(
         "Probe", list(PROBES), key="language_probe", required=True, format_func=PROBES.get,
         label_visibility="collapsed",
     )  # fmt: skip
-    by_layer, rivals = found.scores[probe]
-    values = {speaker.name: by_layer[layer]} | {names[rival]: value for rival, value in rivals.items()}
+    by_layer, baselines = found.scores[probe]
+    values = {speaker.name: by_layer[layer]} | {names[key]: value for key, value in baselines.items()}
     rows = [
         {
             "label": name,
@@ -311,14 +313,14 @@ def _scores(speaker: Speaker, found: Known, layer: int) -> None:
     )
     figure.update_xaxes(title="accuracy on test sentences (%)")
     interval = accuracy_interval(by_layer[layer], n)
-    best = max(rivals, key=rivals.get)
+    best = max(baselines, key=baselines.get)
     ui.show(
         figure,
         key="language_scores",
         alt="Accuracy of the probe beside baselines",
         still=True,
         caption=f"{plots.percent_interval(by_layer[layer], interval, n)}; the better baseline, {names[best]}, "
-        f"{plots.percent_interval(rivals[best], accuracy_interval(rivals[best], n), n)}.",
+        f"{plots.percent_interval(baselines[best], accuracy_interval(baselines[best], n), n)}.",
     )
     x = list(range(len(by_layer)))
     curves = [

@@ -1,68 +1,15 @@
-"""What no learning, or nearly none, achieves: encoders to beat, in the same form as the trained ones.
-
-Each is an nn.Module with `fit(x) -> self` and `encode(x) -> h`; what `fit` finds lies in buffers. The random encoder,
-the fourth of the kind, is an untrained twin of a trained model (see `sslviz.store.checkpoint`).
-"""
+"""Whitened random patches as a representation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from scipy.linalg import eigh
 from torch import Tensor, nn
 
 from sslviz.data.images import to_float
-from sslviz.errors import UserError
-
-
-class Pixels(nn.Module):
-    """h is the image itself, flat: what the probe can do alone."""
-
-    def fit(self, x: Tensor) -> Pixels:
-        """Nothing to fit; x as for the other baselines."""
-        return self
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> h (B, C * H * W)."""
-        return x.flatten(1)
-
-
-class PCA(nn.Module):
-    """h is the image along the directions of largest variance: the best linear encoder for squared error.
-
-    Args:
-        n_components: D; fewer where the images have fewer pixels or are fewer.
-    """
-
-    mean: Tensor
-    components: Tensor
-
-    def __init__(self, n_components: int = 128):
-        super().__init__()
-        self.n_components = n_components
-        self.register_buffer("mean", None)  # (C * H * W,)
-        self.register_buffer("components", None)  # (D, C * H * W), orthonormal rows
-
-    def fit(self, x: Tensor) -> PCA:
-        """Finds mean and components of x (N, C, H, W), uint8 or in [0, 1], exactly."""
-        n, d = _check(x), x[0].numel()
-        mean = sum(batch.flatten(1).sum(0, dtype=torch.float64) for batch in _batches(x)).div(n).float()
-        covariance = torch.zeros(d, d)
-        for batch in _batches(x):
-            centred = batch.flatten(1) - mean
-            covariance.addmm_(centred.T, centred)
-        first = max(0, d - min(self.n_components, n))
-        axes = eigh(covariance.numpy(), subset_by_index=(first, d - 1))[1]  # (C * H * W, D), ascending
-        components = torch.from_numpy(axes).flip(1).T
-        largest = components.gather(1, components.abs().argmax(1, keepdim=True))  # positive, so that signs are fixed
-        self.mean, self.components = mean, (components * largest.sign()).contiguous()
-        return self
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> h (B, D)."""
-        return (x.flatten(1) - self.mean) @ self.components.T
+from sslviz.errors import InputError
 
 
 class WhitenedPatches(nn.Module):
@@ -85,6 +32,7 @@ class WhitenedPatches(nn.Module):
         seed: draws the patches.
     """
 
+    h_metric = "euclidean"
     filters: Tensor
     offset: Tensor
 
@@ -109,11 +57,13 @@ class WhitenedPatches(nn.Module):
         """Draws patches from x (N, C, H, W), uint8 or in [0, 1], and whitens them.
 
         Raises:
-            UserError: the images are smaller than a patch, or too flat to hold n_patches patches with contrast.
+            InputError: the images are smaller than a patch, or too flat to hold n_patches patches with contrast.
         """
-        n, (channels, height, width) = _check(x), x.shape[1:]
+        if x.ndim != 4 or not len(x):
+            raise InputError(f"Images have shape {tuple(x.shape)}: give at least one, as a tensor (N, C, H, W).")
+        n, channels, height, width = x.shape
         if min(height, width) < self.size:
-            raise UserError(f"Images of {height}x{width} pixels hold no patch of {self.size}: choose a smaller size.")
+            raise InputError(f"Images of {height}x{width} pixels hold no patch of {self.size}: choose a smaller size.")
         generator = torch.Generator().manual_seed(self.seed)
         image, row, column = (
             torch.randint(high, (self.n_samples,), generator=generator)
@@ -126,7 +76,7 @@ class WhitenedPatches(nn.Module):
         centre, whiten = zca(patches, self.whiten_eps)
         rich = patches[(variance > self.contrast_eps).squeeze(1)][: self.n_patches]
         if len(rich) < self.n_patches:
-            raise UserError("The images are too flat for whitened patches: use images with more contrast.")
+            raise InputError("The images are too flat for whitened patches: use images with more contrast.")
         dictionary = F.normalize((rich - centre) @ whiten, dim=1)  # (K, P)
         filters = dictionary @ whiten
         self.offset = (filters @ centre).float()
@@ -160,20 +110,6 @@ def zca(patches: Tensor, eps: float = 0.0) -> tuple[Tensor, Tensor]:
     return mean, axes * (variance.clamp(min=0) + eps).rsqrt() @ axes.T
 
 
-def fit_baselines(x: Tensor, *, seed: int = 0) -> dict[str, nn.Module]:
-    """Fits "pixels", "pca" and "whitened patches" on training images x (N, C, H, W), uint8 or in [0, 1]."""
-    return {
-        "pixels": Pixels().fit(x),
-        "pca": PCA().fit(x),
-        "whitened patches": WhitenedPatches(seed=seed).fit(x),
-    }
-
-
-def _check(x: Tensor) -> int:
-    if x.ndim != 4 or not len(x):
-        raise UserError(f"Images have shape {tuple(x.shape)}: give at least one, as a tensor (N, C, H, W).")
-    return len(x)
-
-
-def _batches(x: Tensor, size: int = 2000) -> Iterator[Tensor]:
-    return map(to_float, x.split(size))
+def make(model: Any, seed: int) -> WhitenedPatches:
+    """128 patches, drawn by the seed; the model does not matter."""
+    return WhitenedPatches(seed=seed)
