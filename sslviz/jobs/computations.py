@@ -65,3 +65,25 @@ def fit_probe(h_test: np.ndarray, dataset: str, model: str, count: int, seed: in
         progress=lambda name, stage, done: report(f"{baseline_title(name)}: {stage}", done),
         found=lambda so_far: report.found(so_far.packed()),
     ).packed()
+
+
+def image_bounds(model: str, dataset: str, seed: int, report: Telling) -> dict[str, Any]:
+    """The bound of all bundled test images under a model that has one (`bound`).
+
+    Args:
+        model: its name.
+        dataset: whose images.
+        seed: of the one sample of z an image.
+        report: told how far it is.
+
+    Returns:
+        mu, kl (N, D) and recon (N,), nats.
+    """
+    from sslviz.data.images import load_images
+    from sslviz.store import checkpoint
+
+    report("loading the model", 0.0)
+    x = load_images(dataset, "test", bundled=True).x
+    doing = f"encoding and decoding {len(x):,} test images"
+    found = checkpoint.load(model).bound(x, seed=seed, progress=lambda done: report(doing, done))
+    return {"mu": found.mu.numpy(), "kl": found.kl.numpy(), "recon": found.recon.numpy()}

@@ -1,7 +1,8 @@
 """Variational autoencoder: an image becomes a Gaussian in a small latent space, and a sample of it the image again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from sslviz.data.images import to_float
 from sslviz.methods.base import SAMPLES, SHOWN, Arrays, Losses, Method, Moment, StepContext, picture
 from sslviz.methods.config import Bounds, MethodConfig, OutOfBounds
-from sslviz.methods.losses import elbo
+from sslviz.methods.losses import elbo, gaussian_kl, reconstruction
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,20 @@ class VAEConfig(MethodConfig):
     @property
     def dim_h(self) -> int:
         return self.latent_dim
+
+
+class Bound(NamedTuple):
+    """Parts of the bound of N images.
+
+    Attributes:
+        mu: posterior means (N, D_z).
+        kl: of each dimension (N, D_z), nats.
+        recon: -log p(x | z), mean over samples of z (N,), nats.
+    """
+
+    mu: Tensor
+    kl: Tensor
+    recon: Tensor
 
 
 class VAE(Method):
@@ -121,6 +136,39 @@ class VAE(Method):
         return {"recon": found["recon"], "kl": found["kl"]} | active
 
     @torch.no_grad()
+    def bound(
+        self,
+        x: Tensor,
+        *,
+        seed: int,
+        n_samples: int = 1,
+        batch_size: int = 1000,
+        progress: Callable[[float], None] | None = None,
+    ) -> Bound:
+        """Parts of the negative ELBO (beta = 1) of each image, the model in eval mode.
+
+        Args:
+            x: images (N, C, H, W), uint8 or float in [0, 1].
+            seed: of the samples of z.
+            n_samples: of z an image, over which the reconstruction is averaged.
+            batch_size: images a forward pass.
+            progress: called after each batch with the fraction done; may raise to cancel.
+        """
+        config, generator = self.config, torch.Generator().manual_seed(seed)
+        parts: list[Bound] = []
+        for part in x.split(batch_size):
+            batch = to_float(part.to(self.device))
+            mu, logvar = self.encode(batch)
+            recon = torch.zeros(len(batch), dtype=torch.float64)
+            for _ in range(n_samples):
+                logits = self.decode_logits(self.reparameterize(mu, logvar, generator=generator))
+                nll = reconstruction(batch, logits, likelihood=config.likelihood, sigma=config.sigma)
+                recon += nll.double().cpu() / n_samples
+            parts.append(Bound(mu.cpu(), gaussian_kl(mu, logvar).double().cpu(), recon))
+            if progress:
+                progress(sum(len(done.recon) for done in parts) / len(x))
+        return Bound(*(torch.cat(each) for each in zip(*parts, strict=True)))
+
     def evaluate(self, x: Tensor, *, seed: int, batch_size: int = 1000) -> dict[str, float]:
         """Negative ELBO (beta = 1) of images in nats per image, one sample of z each; the model in eval mode.
 
@@ -132,14 +180,8 @@ class VAE(Method):
         Returns:
             recon, kl, negative_elbo.
         """
-        config, generator = self.config, torch.Generator().manual_seed(seed)
-        totals = torch.zeros(2, dtype=torch.float64)
-        for part in x.split(batch_size):
-            batch = to_float(part.to(self.device))
-            logits, mu, logvar = self(batch, generator=generator)
-            loss = elbo(batch, logits, mu, logvar, likelihood=config.likelihood, sigma=config.sigma)
-            totals += torch.stack([loss.recon, loss.kl]).double().cpu() * len(batch)
-        recon, kl = (totals / len(x)).tolist()
+        found = self.bound(x, seed=seed, batch_size=batch_size)
+        recon, kl = float(found.recon.mean()), float(found.kl.sum(1).mean())
         return {"recon": recon, "kl": kl, "negative_elbo": recon + kl}
 
     def snapshot(self, x: Tensor, moment: Moment) -> Arrays:

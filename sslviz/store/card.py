@@ -122,13 +122,24 @@ def _protocol(key: str, value: Any) -> dict[str, Any]:
     return _fields(PROTOCOL, value)
 
 
+def _difference(key: str, value: Any) -> dict[str, Any]:
+    """A paired difference as `evaluation.intervals.Difference.as_dict` writes it."""
+    low_high = value.get("interval_95") if isinstance(value, dict) else None
+    if not isinstance(low_high, list) or len(low_high) != 2:
+        raise Damaged(f"has a card whose {key} is not a difference with its interval")
+    read, count = _number(-1, 1), _number(0, 10**9, whole=True)
+    counts = {name: count(f"{key} {name}", value.get(name)) for name in ("n", "only_a", "only_b")}
+    return {"value": read(key, value.get("value")), "interval_95": [read(key, end) for end in low_high]} | counts
+
+
 _share, _amount, _count = _number(0, 1), _number(0, 1e12), _number(0, 10**18, whole=True)
 PROTOCOL: dict[str, Reader] = {
     "train_source": _text, "n_train": _count, "n_test": _count, "seed": _count, "linear": _text, "knn": _text,
 }  # fmt: skip
 RESULTS: dict[str, Reader] = {
     "losses": _table(_finite), "monitor": _table(_finite), "linear_probe": _share, "knn": _share,
-    "baselines": _table(_share), "recon": _finite, "kl": _finite, "negative_elbo": _finite,
+    "baselines": _table(_share), "differences": _table(_difference),
+    "recon": _finite, "kl": _finite, "negative_elbo": _finite,
     "n_test": _number(1, 10**9, whole=True),
     "protocol": _protocol,
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from sslviz.errors import UserError
 from sslviz.jobs.worker import Progress, Report, Stopped, Worker
-from sslviz.ui import probe
+from sslviz.ui import decoding, probe
 from sslviz.ui.address import bound
 from sslviz.ui.figures import foldouts, picked_ids, show, theme
 from sslviz.ui.gallery import choose_image, gallery, thumbnails
@@ -11,13 +11,8 @@ from sslviz.ui.map_view import atlas, read_ids, show_map, write_ids
 from sslviz.ui.page_shell import PAGES, begin_page, escape, plain_errors, start
 from sslviz.ui.selection import Scene, choose, data_title, models, need_model, open_page
 from sslviz.ui.stored import (
-    cached_costs,
-    costs,
-    decode,
     load_model,
     metric_of,
-    neighbour_votes,
-    posterior,
     some_of_each,
     stored,
     test_images,

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots
+from sslviz.ui.address import bound
 from sslviz.ui.component import component
 from sslviz.ui.selection import Scene
 from sslviz.ui.stored import Images, some_of_each, test_images
@@ -83,8 +84,7 @@ def gallery(
 def choose_image(scene: Scene, key: str, label: str, *, start: int, per_class: int = 1) -> int:
     """Show the first test images of each class and return the id of the one that was clicked, `start`'s at first."""
     images, shelf = test_images(scene.data), some_of_each(scene.data, per_class)
-    chosen = st.session_state.get(key)
-    chosen = chosen if chosen in shelf else shelf[start * per_class]
+    chosen = bound(key, shelf[min(start * per_class, len(shelf) - 1)], among=shelf)
     st.markdown(f"**{label}**")
     thumbnails(
         images,

@@ -10,7 +10,7 @@ import streamlit as st
 from sslviz import plots
 from sslviz.ui.component import component
 from sslviz.ui.selection import Scene
-from sslviz.ui.stored import decode, load_model, posterior, test_images
+from sslviz.ui.stored import decode, load_model, stored, test_images
 
 _PLANE = component(__file__, "latent_plane")
 
@@ -25,7 +25,7 @@ def plane(scene: Scene, *, key: str) -> float:
     Returns:
         the radius of the circle that is drawn: it holds 99 % of the prior.
     """
-    sent = _plane_data(scene.model, scene.data, load_model(scene), posterior(scene).mu)
+    sent = _plane_data(scene.model, scene.data, load_model(scene), stored(scene).h)
     _PLANE(key=key, data=sent)
     return sent["prior"]
 

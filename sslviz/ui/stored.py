@@ -112,62 +112,12 @@ def _load_model(name: str, stamp: int) -> Any:
     return checkpoint.load(name)
 
 
-@dataclass(frozen=True, eq=False)
-class Posterior:
-    """A VAE's posteriors of the bundled test images: mu, logvar (N, D), and KL (N, D) in nats."""
-
-    mu: np.ndarray
-    logvar: np.ndarray
-    kl: np.ndarray
-
-
-def posterior(scene: Scene) -> Posterior:
-    """Encode the bundled test images with a VAE, once."""
-    return _posterior(scene.model, scene.data, load_model(scene))
-
-
-@st.cache_resource(max_entries=4, show_spinner="Encoding the test images …")
-def _posterior(name: str, dataset: str, _model: Any) -> Posterior:
-    import torch
-
-    from sslviz.methods.losses import gaussian_kl
-
-    with torch.inference_mode():
-        parts = [_model.encode(data.to_float(batch)) for batch in np.array_split(test_images(dataset).x, 20)]
-    mu, logvar = (torch.cat(part) for part in zip(*parts, strict=True))  # (N, D)
-    return Posterior(mu.numpy(), logvar.numpy(), gaussian_kl(mu, logvar).numpy())
-
-
 def decode(model: Any, z: np.ndarray) -> np.ndarray:
     """z (N, D) -> decoded images (N, C, H, W) in [0, 1]."""
     import torch
 
     with torch.inference_mode():
         return model.decode(torch.from_numpy(np.ascontiguousarray(z, np.float32))).numpy()
-
-
-def costs(model: Any, images: np.ndarray) -> np.ndarray:
-    """What each image costs a VAE at its posterior mean: (N, 2) reconstruction and KL, nats per image."""
-    import torch
-
-    from sslviz.methods.losses import gaussian_kl, reconstruction
-
-    config = model.config
-    with torch.inference_mode():
-        x = data.to_float(images)
-        mu, logvar = model.encode(x)
-        recon = reconstruction(x, model.decode_logits(mu), likelihood=config.likelihood, sigma=config.sigma)
-        return torch.stack([recon, gaussian_kl(mu, logvar).sum(1)], 1).double().numpy()
-
-
-def cached_costs(scene: Scene) -> np.ndarray:
-    """`costs` of all bundled test images, once: (N, 2) nats."""
-    return _cached_costs(scene.model, scene.data, load_model(scene))
-
-
-@st.cache_resource(max_entries=4, show_spinner="Judging the reconstructions …")
-def _cached_costs(name: str, dataset: str, _model: Any) -> np.ndarray:
-    return np.concatenate([costs(_model, batch) for batch in np.array_split(test_images(dataset).x, 20)])
 
 
 @st.cache_data(max_entries=6, show_spinner=False)

@@ -46,6 +46,11 @@ def worker() -> Worker:
     return _background().worker
 
 
+def call(function: str, report: Report, **arguments: Any) -> dict[str, Any]:
+    """Call a function of `jobs.computations` in the helper process; see `jobs.task.Helper.call`."""
+    return _background().helper.call(function, report, **arguments)
+
+
 def fit_probe(scene: Scene, h_test: np.ndarray, count: int, seed: int, report: Telling) -> Evaluation:
     """Fit a linear probe and all baselines, see `jobs.computations.fit_probe`, in a process; a job of `Worker`."""
     found = _background().helper.call(

@@ -61,7 +61,7 @@ def words(at: AppTest) -> str:
 
 def titles(at: AppTest) -> str:
     """What the page says above its figures."""
-    return " ".join(m.value for m in (*at.markdown, *at.subheader, *at.caption))
+    return " ".join(m.value for m in (*at.markdown, *at.subheader, *at.caption)).replace("\\", "")
 
 
 def fit(at: AppTest, labels: int, seed: int = 0) -> AppTest:
@@ -81,7 +81,7 @@ def test_before_a_fit_all_is_of_the_cards_probe():
     at = open_probe("tiny-simclr")
     text = words(at)
     assert "91.2 % (90.6 to 91.7, n = 10,000)" in text
-    assert "3.8 points below the best baseline, whitened patches (3.2 to 4.4)" in text
+    assert "3.8 points below the best baseline, whitened patches (3.2 to 4.4)" in text, text
     assert "95 %, Wilson, over test images; one training seed" in text and "paired" in text
     assert "1,000 of 10,000 are wrong" in text  # of the stored predictions, and not of k-NN
     shown = titles(at)
