@@ -104,7 +104,7 @@ def plot_images(
     scale: int = 2,
     frames: Sequence[str | None] | None = None,
 ) -> go.Figure:
-    """Draw a labelled grid of images.
+    """Draw a labelled grid of images. `layout.meta["grid"]` says what stands in it, for hosts that draw it themselves.
 
     Args:
         images: (R * K, C, H, W), row by row.
@@ -141,7 +141,9 @@ def plot_images(
         constrain="domain",
         constraintoward="top",
     )
-    figure.update_layout(margin=dict(t=MODE_BAR, b=4, r=0), hovermode=False)
+    grid = dict(rows=list(row_labels), columns=list(column_labels or ()), title=x_title)
+    grid |= dict(width=sheet.shape[1] * scale / over, sheetWidth=sheet.shape[1], sheetHeight=sheet.shape[0])
+    figure.update_layout(margin=dict(t=MODE_BAR, b=4, r=0), hovermode=False, meta=dict(grid=grid))
     return figure
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from sslviz import plots
+from sslviz.ui.image_grid import show_grid
 from sslviz.ui.page_shell import escape
 
 
@@ -39,7 +40,10 @@ def show(figure: Any, *, key: str, alt: str, caption: str = "", still: bool = Fa
     with st.container(gap="xxsmall"):
         if title:
             st.markdown(f"**{escape(title)}**")
-        event = st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
+        if still and "grid" in (figure.layout.meta or {}):
+            event = show_grid(figure, key=key, alt=alt)
+        else:
+            event = st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
     if caption:
         st.markdown(caption)
     return event
