@@ -22,9 +22,9 @@ def test_walk_home_vae_embeddings_probe(page, address):
     page.get_by_role("radio", name="Sample").or_(page.get_by_role("button", name="Sample")).first.click()
     page.get_by_role("button", name="Draw again").wait_for()
     settle(page)
-    samples = picture(page)
+    samples = picture(page, ".image-grid")
     page.get_by_role("button", name="Draw again").click()
-    until_changed(page, samples)
+    until_changed(page, samples, ".image-grid")
 
     page.locator("[data-testid=stPageLink]").get_by_role("link", name="map", exact=True).click()
     page.get_by_role("heading", name="Map", exact=True).wait_for()

@@ -1,5 +1,6 @@
 """Pixels, mosaics and grids of images: what they hold and in which order."""
 
+import base64
 import io
 
 import numpy as np
@@ -78,3 +79,13 @@ def test_image_grid_has_its_labels_at_the_tiles():
     width, height = Image.open(io.BytesIO(__import__("base64").b64decode(source.split(",")[1]))).size
     assert (width, height) == (3 * 16 + 2 * 8, 2 * 16 + 8)
     assert 0 < figure.layout.xaxis.tickvals[0] < figure.layout.xaxis.tickvals[2] < width
+
+
+def test_a_grid_says_what_stands_in_it_for_hosts_that_draw_it_themselves():
+    figure = plots.plot_images(
+        images(6), row_labels=["a", "b"], column_labels=list("xyz"), x_title="step", title="t", scale=3
+    )
+    grid = figure.layout.meta["grid"]
+    assert list(grid["rows"]) == ["a", "b"] and list(grid["columns"]) == ["x", "y", "z"] and grid["title"] == "step"
+    sheet = Image.open(io.BytesIO(base64.b64decode(figure.data[0].source.split(",")[1])))
+    assert sheet.size == (grid["sheetWidth"], grid["sheetHeight"]) and grid["width"] == 3 * sheet.width / 4
