@@ -4,7 +4,6 @@ A file may come from anyone. Nothing in it is run, unpacked or allocated before 
 model that its config describes; and what its card says of results is kept as the claim that it is ("imported": true).
 """
 
-import io
 import json
 import os
 import re
@@ -15,21 +14,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sslviz.data.catalog import DATASETS
 from sslviz.errors import UserError
 from sslviz.files import atomic, writing
 from sslviz.paths import assets_dir, models_dir
-from sslviz.store import checkpoint
-from sslviz.store.card import card_to_hand_on, read_card
+from sslviz.store import checkpoint, tensors
+from sslviz.store.card import Damaged, card_to_hand_on, parse, read_card
 from sslviz.store.checkpoint import CARD, CONFIG, WEIGHTS, ModelInfo
-from sslviz.store.header import Damaged, Header, copy_tensors, parse, read_header
 from sslviz.store.names import NAME, RANDOM, TAKEN, check_name, free_folder, new_name, slug
 
 FORMAT = "sslviz-model-1"
 MAX_JSON = {"config": 8 << 10, "card": 64 << 10}  # characters
 MAX_VALUES = 50_000_000  # parameters and buffers: 200 MB as float32; MoCo with two ResNet-18 has 24 million
+CHUNK = 1 << 20  # bytes copied at a time
 MAX_DIM = 4096  # of h
 AGAIN = "export the model again with `sslviz models export`."
 RESTORE = "restore the file or train the model again."
@@ -101,20 +100,23 @@ def pack(name: str) -> bytes:
     Raises:
         UserError: no such model, or one of language, or its files are damaged.
     """
+    from safetensors.torch import save
+
     models = {info.name: info for info in checkpoint.list_models("image")}
     if name not in models:
         raise UserError(f"There is no model of images {name!r:.80}; choose one of {', '.join(models)}.")
     info = models[name]
     path = info.path / WEIGHTS
-    with _opened(path) as (file, size), _said(path, RESTORE):
-        checkpoint.check_size(size, where=path)
-        header = read_header(file, size)
-        method, config = checkpoint.read_config(info.path)
-        _check_model(method, config, header, path)
-        card = card_to_hand_on(info.card | {"name": _plain_name(info.path.name)}, dataset=info.dataset_name)
-        texts = {"config": {"method": method, "model": checkpoint.plain(config)}, "card": card}
-        metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in texts.items()}
-        return header.as_bytes({"format": FORMAT} | metadata) + file.read()
+    method, config = checkpoint.read_config(info.path)
+    card = card_to_hand_on(info.card | {"name": _plain_name(info.path.name)}, dataset=info.dataset_name)
+    texts = {"config": {"method": method, "model": checkpoint.plain(config)}, "card": card}
+    metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in texts.items()}
+    with _said(path, RESTORE):
+        checkpoint.check_size(_size(path), where=path)
+        with tensors.opened(path) as reader:
+            found = tensors.described(reader)
+            _check_model(method, config, found, path)
+            return save(tensors.read(reader, found), {"format": FORMAT} | metadata)
 
 
 def _plain_name(name: str) -> str:
@@ -137,43 +139,64 @@ def unpack(data: bytes | Path, *, name: str | None = None) -> Path:
         UserError: the file is not such a file, or it is damaged, too large or crafted, or the name is taken. Nothing
             is left of it then.
     """
+    from safetensors.torch import save_file
+
     where = data.name if isinstance(data, Path) else "The file"
-    with _opened(data) as (file, size), _said(where, AGAIN):
-        checkpoint.check_size(size, where=where)
-        header = read_header(file, size)
-        method, config, card = _read_metadata(header.metadata, where)
-        _check_model(method, config, header, where)
-        _check_images(config, card["dataset"])
-        target = free_folder(name) if name is not None else models_dir() / new_name(check_name(card["name"]))
-        card |= {"name": target.name, "method": method, "imported": True}
-        with writing(models_dir()):
-            _sweep()
-            with tempfile.TemporaryDirectory(dir=models_dir(), prefix=IMPORTING) as temporary:
-                folder = Path(temporary) / "model"  # one deeper than where models are looked for
-                folder.mkdir()
-                with atomic(folder / WEIGHTS) as weights, open(weights, "wb") as out:
-                    copy_tensors(file, header, out)
-                checkpoint.write_json({"method": method, "model": checkpoint.plain(config)}, folder / CONFIG)
-                checkpoint.write_json(card, folder / CARD)
-                _try_out(folder)
-                _claim(folder, target)
+    with _said(where, AGAIN), writing(models_dir()):
+        _sweep()
+        with tempfile.TemporaryDirectory(dir=models_dir(), prefix=IMPORTING) as temporary:
+            brought, folder = Path(temporary) / "brought", Path(temporary) / "model"  # deeper than where lists look
+            _copy(data, brought, where)
+            with tensors.opened(brought) as reader:
+                method, config, card = _read_metadata(reader.metadata(), where)
+                found = tensors.described(reader)
+                _check_model(method, config, found, where)
+                _check_images(config, card["dataset"])
+                target = free_folder(name) if name is not None else models_dir() / new_name(check_name(card["name"]))
+                weights = tensors.read(reader, found)
+            brought.unlink()
+            folder.mkdir()
+            with atomic(folder / WEIGHTS) as path:
+                save_file(weights, path)
+            del weights
+            card |= {"name": target.name, "method": method, "imported": True}
+            checkpoint.write_json({"method": method, "model": checkpoint.plain(config)}, folder / CONFIG)
+            checkpoint.write_json(card, folder / CARD)
+            _try_out(folder)
+            _claim(folder, target)
     return target
 
 
-@contextmanager
-def _opened(data: bytes | Path) -> Iterator[tuple[BinaryIO, int]]:
-    """A file to read from and its size in bytes."""
+def _copy(data: bytes | Path, target: Path, where: str | Path) -> None:
+    """Copy a file of bounded size to where nobody changes it while it is checked."""
     if isinstance(data, bytes):
-        yield io.BytesIO(data), len(data)
+        checkpoint.check_size(len(data), where=where)
+        target.write_bytes(data)
         return
+    checkpoint.check_size(_size(data), where=where)
     try:
-        if not stat.S_ISREG(data.stat().st_mode):  # a pipe would never end
-            raise UserError(f"{data} is not a file; name one that `sslviz models export` wrote.")
         file = open(data, "rb")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise UserError(f"{data} can't be read ({error.strerror}); name a file that is there.") from error
-    with file:
-        yield file, os.fstat(file.fileno()).st_size
+    with file, open(target, "wb") as out:
+        left = checkpoint.MAX_BYTES
+        while left and (part := file.read(min(left, CHUNK))):
+            left -= out.write(part)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file.
+
+    Raises:
+        UserError: it is not there, or no regular file.
+    """
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise UserError(f"{path} can't be read ({error.strerror}); name a file that is there.") from error
+    if not stat.S_ISREG(about.st_mode):  # a pipe would never end
+        raise UserError(f"{path} is not a file; name one that `sslviz models export` wrote.")
+    return about.st_size
 
 
 @contextmanager
@@ -223,8 +246,8 @@ def _check_words(content: dict[str, Any] | list[Any], depth: int = 0) -> None:
             raise Damaged("has a config with words that are in none")
 
 
-def _check_model(method: str, config: Any, header: Header, where: str | Path) -> None:
-    """Hold a header against its config, by a model that has shapes and no memory."""
+def _check_model(method: str, config: Any, found: tensors.Described, where: str | Path) -> None:
+    """Hold the description of a file's tensors against its config, by a model that has shapes and no memory."""
     if config.dim_h > MAX_DIM:
         raise Damaged(f"describes a model whose h has {config.dim_h:,} dimensions, more than {MAX_DIM:,}")
     model = checkpoint.outline(method, config)
@@ -232,9 +255,8 @@ def _check_model(method: str, config: Any, header: Header, where: str | Path) ->
     if (values := sum(value.numel() for value in expected.values())) > MAX_VALUES:
         raise Damaged(f"describes a model of {values:,} numbers, more than {MAX_VALUES:,}")
     extra = checkpoint.training_only(model, expected)
-    if not extra & header.tensors.keys():
+    if not extra & found.keys():
         expected = {key: value for key, value in expected.items() if key not in extra}
-    found = {key: (tensor.dtype, tensor.shape) for key, tensor in header.tensors.items()}
     checkpoint.check_tensors(found, expected, where=where)
 
 

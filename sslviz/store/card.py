@@ -4,18 +4,23 @@ What a card says is a claim. Pages show its texts, count with its numbers and of
 what could break or mislead them is refused or left out here, and whoever shows a text still escapes it.
 """
 
+import json
 import math
 import re
 import shlex
 from collections.abc import Callable
-from typing import Any
-
-from sslviz.store.header import Damaged
+from typing import Any, NoReturn
 
 MAX_TEXT = 2000  # characters
 MAX_ENTRIES = 40  # of a table in a card
 PLAIN = re.compile(r"\w[\w .,()+&'-]*")  # a dataset's name
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")  # of a row in such a table
+
+
+class Damaged(ValueError):
+    """What a file is or has that it must not; reads on after "This file …"."""
+
+
 Reader = Callable[[str, Any], Any]  # name of a field, what stands there -> what is kept
 
 
@@ -148,3 +153,31 @@ FIELDS: dict[str, Reader] = {
     "steps": _count, "epochs": _amount, "minutes": _amount, "batch_size": _count, "git_revision": _text,
     "created": _text, "versions": _table(_text), "precision": _text, "results": _results,
 }  # fmt: skip
+
+
+def parse(text: str, what: str) -> dict[str, Any]:
+    """A JSON object without a key twice and without numbers that are none; `what` it is, for the sentence.
+
+    Raises:
+        Damaged: it is anything else.
+    """
+    try:
+        content = json.loads(text, object_pairs_hook=_without_twins, parse_constant=_no_number)
+    except RecursionError as error:
+        raise Damaged(f"has a {what} that is nested too deeply") from error
+    except ValueError as error:
+        raise Damaged(f"has a {what} that can't be read ({error!s:.100})") from error
+    if not isinstance(content, dict):
+        raise Damaged(f"has a {what} that is not a JSON object")
+    return content
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return content
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number")

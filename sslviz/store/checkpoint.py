@@ -118,7 +118,9 @@ def _info(path: Path, *, bundled: bool) -> ModelInfo:
 def dataset_name(card: dict[str, Any]) -> str:
     """The dataset that a card names, for people: of own images the name of the file or folder, without its path."""
     dataset = str(card.get("dataset", ""))
-    return dataset if dataset in DATASETS or card.get("imported") else Path(dataset).stem or dataset
+    if dataset in DATASETS or card.get("imported") or "dataset_path" in card:
+        return dataset
+    return Path(dataset).name.removesuffix(".npz") or dataset
 
 
 def dataset_of(card: dict[str, Any]) -> str | None:

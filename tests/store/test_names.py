@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from sslviz import cli
+from sslviz.bundled.recipes import store_maps
 from sslviz.errors import UserError
 from sslviz.paths import assets_dir, models_dir
 from sslviz.store import bundle, names
@@ -157,3 +159,39 @@ def test_a_dataset_opens_with_the_bundled_model_of_the_best_probe():
     assert vae.name == "vae-mnist"
     assert opens_with([]) is None
     assert load("random-mnist").config == load("simclr-mnist").config
+
+
+def test_a_model_of_own_images_survives_and_names_no_path(mine, own_digits, tmp_path):
+    """Out and in again: what is handed on has nothing of where its maker keeps things."""
+    data = tmp_path / "secret place" / "my pictures.v2.npz"
+    data.parent.mkdir()
+    shutil.copy(own_digits(8, 4), data)
+    name = Path(train(data)).name
+    handed = bundle.pack(name)
+    assert b"secret place" not in handed and str(tmp_path).encode() not in handed
+    folder = bundle.unpack(handed)
+    card, model = load_card(folder), load(folder.name)
+    assert card["imported"] and card["dataset"] == "my pictures.v2" and "my pictures.v2.npz" in card["command"]
+    assert folder.name == f"{name}-2" and model.config == load(name).config
+    info = next(info for info in list_models() if info.name == folder.name)
+    assert (info.dataset, info.dataset_name) == ("", "my pictures.v2")
+    with pytest.raises(UserError, match="images that are not here"):
+        list(store_maps(folder))
+
+
+@pytest.mark.parametrize("dataset", ["~", "~root", "C:", "$HOME", "%USERPROFILE%", "-x", "my pictures.v2"])
+def test_the_dataset_of_a_card_from_elsewhere_is_never_a_path(dataset, mine, own_digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(own_digits(8, 4), name="mine")
+    length = int.from_bytes((data := bundle.pack("mine"))[:8], "little")
+    header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
+    card = json.loads(header["__metadata__"]["card"]) | {"dataset": dataset, "dataset_path": "/etc", "imported": False}
+    header["__metadata__"]["card"] = json.dumps(card)
+    text = json.dumps(header).encode()
+    (tmp_path / dataset).mkdir()  # were it taken for a path, there would be something
+    folder = bundle.unpack(len(text).to_bytes(8, "little") + text + body)
+    info = next(info for info in list_models() if info.path == folder)
+    assert info.dataset == "" and dataset_of(info.card) is None and "dataset_path" not in info.card
+    assert info.dataset_name == (dataset if dataset == "my pictures.v2" else "")
+    with pytest.raises(UserError, match="not here"):
+        list(store_maps(folder))
