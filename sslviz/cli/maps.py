@@ -17,6 +17,7 @@ def embed(
     *,
     out: Path,
     split: Literal["train", "test"] = "test",
+    bundled: bool = False,
     json: bool = False,
 ) -> None:
     """Write the representations h of a dataset's images to an .npz file (h, y).
@@ -26,11 +27,12 @@ def embed(
         dataset: a name, an .npz file or a folder of class folders.
         out: the file to write.
         split: which images.
+        bundled: take the bundled images where there is a full copy too.
         json: print one JSON object.
     """
     from sslviz.data import npz
 
-    h, images, _ = encoded(checkpoint, dataset, split)
+    h, images, _ = encoded(checkpoint, dataset, split, bundled=bundled)
     npz.write(out, {"h": h, "y": images.y.numpy()})
     result = {"path": str(out), "model": checkpoint, "dataset": dataset, "split": split, "shape": list(h.shape)}
     answer(result, json, lambda: print(f"{out}: h {h.shape[0]:,} x {h.shape[1]} ({images.source})"))

@@ -125,6 +125,9 @@ def test_the_card_speaks_for_the_model_and_nothing_else_does():
     assert "13.4 %" in facts[1]
     assert list(model_picker.card_sentences(model_picker.Speaker("m", ("m",), None, {}))) == []
     assert facts[1] in [c.value for c in open_page().caption]
+    based = CARD | {"base": {"model": "some/base: small"}}
+    facts = list(model_picker.card_sentences(model_picker.Speaker("m", ("m",), None, based)))
+    assert "some/base" in facts[2] and "is not known" in facts[2]  # nobody can call the sentences unseen
 
 
 def test_several_masks_are_filled_alone_and_one_after_another():

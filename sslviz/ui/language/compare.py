@@ -39,7 +39,7 @@ def compare(asked: Asked) -> None:
     found = [_shares(asked.speaker, text) for text in (asked.text, other)]
     most = max((max(cost, default=0.0) for _, cost, _ in found), default=0.0)
     for n, (words, cost, problem) in enumerate(found):
-        with st.container(height=190, border=False):
+        with st.container(height=232, border=False):
             if problem:
                 st.info(ui.escape(problem), icon=":material/edit:")
                 continue
@@ -49,7 +49,7 @@ def compare(asked: Asked) -> None:
                     cost,
                     title=f"{'First' if n == 0 else 'Second'} sentence: {plots.nats(math.fsum(cost))}",
                     most=most,
-                    height=184,
+                    height=188,
                 ),
                 key=f"language_share_{n}",
                 alt=f"What each word costs the {'first' if n == 0 else 'second'} sentence, in nats",

@@ -202,15 +202,21 @@ def card_sentences(speaker: Speaker) -> Iterator[str]:
     if "top1" in results:
         words = f"{results['n_masked']:,} masked words" if "n_masked" in results else "masked words"
         said = (
-            f"On {words} of sentences held out, its first answer is right {plots.percent(results['top1'])} of the time"
+            f"On {words} of sentences that were held out of its training text, its first answer is right "
+            f"{plots.percent(results['top1'])} of the time"
         )
         if "top5" in results:
             said += f", one of its first five {plots.percent(results['top5'])}"
         if "trigram_top1" in results:
-            said += f"; counting trigrams of the same text finds {plots.percent(results['trigram_top1'])}"
+            which = f", {results['trigram_counts']} counts" if "trigram_counts" in results else ""
+            said += f"; counting trigrams of the same text{which} finds {plots.percent(results['trigram_top1'])}"
         if "trigram_left_top1" in results:
             said += f", and {plots.percent(results['trigram_left_top1'])} from the words on the left alone"
         yield said + "."
+    if (base := card.get("base")) and "top1" in results:
+        named = base.get("model", "").partition(":")[0] if isinstance(base, dict) else ""
+        of = f", {ui.escape(named)}," if named else ""
+        yield f"What the model that it began from{of} had read before is not known: these sentences may be among it."
 
 
 # --- private copies ---

@@ -9,11 +9,12 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 from sslviz import ui
-from sslviz.bundled.examples import DEFAULT, EXAMPLES
+from sslviz.bundled.examples import ASKED, DEFAULT, EXAMPLES
 from sslviz.errors import UserError
 from sslviz.language.sentence import MAX_MASKS, MAX_TOKENS, Token, cut, put, word_spans
 from sslviz.language.text import composed
@@ -213,9 +214,17 @@ def _masked(asked: Asked | None) -> str:
     return text + asked.text[last:]
 
 
+def _set(key: str) -> Any:
+    """What a slider of the view "Answer" is set to."""
+    return st.session_state.get(f"language_{key}", ASKED[key])
+
+
 def command(base: Speaker, asked: Asked | None) -> str:
     """The command that gives the answer on show."""
-    return f"sslviz fill {shlex.quote(_masked(asked))} --model {shlex.quote(base.name)} --json"
+    words = ["sslviz", "fill", _masked(asked), "--model", base.name]
+    for option, key in (("--temperature", "temperature"), ("--top-k", "top_k")):
+        words += [option, f"{_set(key):g}"] if _set(key) != ASKED[key] else []
+    return shlex.join([*words, "--json"])
 
 
 def script(base: Speaker, asked: Asked | None) -> str:
@@ -224,5 +233,5 @@ def script(base: Speaker, asked: Asked | None) -> str:
 from sslviz.language.model import load
 
 model = load({base.name!r})
-for mask in fill(model, {_masked(asked)!r}, top_k=10):
+for mask in fill(model, {_masked(asked)!r}, top_k={_set("top_k")}, temperature={_set("temperature"):g}):
     print([(p.token, p.probability) for p in mask.predictions])"""

@@ -1,0 +1,65 @@
+"""Every command that a page shows is one that the command line takes."""
+
+import functools
+import shlex
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from sslviz import cli
+from sslviz.cli import train
+
+ROOT = Path(__file__).parents[2]
+SHOWN = {
+    "home": ({},),
+    "vae": ({}, {"vae_view": "Sample"}),
+    "embeddings": ({}, {"data": "cifar10"}),
+    "probe": ({}, {"data": "fashion_mnist"}),
+    "train": ({},),
+    "language": (
+        {},
+        {"language_text": 'It\'s [MASK]ing $HOME; "so" `ls`', "language_temperature": "0.5", "language_top_k": "3"},
+        {"language_text": "The unhappiest cats sat.", "language_words": "1,2", "language_view": "Layers"},
+    ),
+}
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """A function that reads a command with the command line's own parser and runs nothing."""
+    given = []
+
+    def stub(command):
+        @functools.wraps(command)
+        def note(*args, **options):
+            given.append((args, options))
+
+        return note
+
+    for name, command in cli.COMMANDS.items():
+        if command is not train.train:
+            monkeypatch.setitem(cli.COMMANDS, name, stub(command))
+    monkeypatch.setattr(train, "_to_the_end", lambda run, args, json: given.append(((run,), {})))
+    monkeypatch.setattr(train, "_estimate", lambda run, json: given.append(((run,), {})))
+
+    def read(command):
+        words = shlex.split(command)
+        assert words[0] == "sslviz" and cli.main(words[1:]) == 0, command
+        return given.pop()
+
+    return read
+
+
+@pytest.mark.parametrize(("page", "address"), [(page, address) for page in SHOWN for address in SHOWN[page]])
+def test_a_command_that_a_page_shows_is_taken(page, address, parsed):
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
+    for key, value in address.items():
+        at.query_params[key] = value
+    at.run()
+    at.switch_page(f"pages/{page}.py").run()
+    assert not at.exception
+    commands = [line for block in at.code for line in block.value.splitlines() if line.startswith("sslviz ")]
+    assert commands or page == "home"
+    for command in commands:
+        parsed(command)
