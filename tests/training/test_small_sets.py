@@ -12,14 +12,12 @@ from sslviz.training.loop import fit
 IMAGES = [key for key, about in METHODS.items() if about.kind == "image"]
 
 
-@pytest.mark.parametrize(("n_train", "n_test"), [(2, 1), (3, 2), (40, 5)])
-@pytest.mark.parametrize("method", IMAGES)
-def test_a_few_images_are_enough(tmp_path, monkeypatch, method, n_train, n_test):
+@pytest.mark.parametrize(("method", "n_train", "n_test"), [*((key, 3, 2) for key in IMAGES), ("simclr", 2, 1)])
+def test_a_few_images_are_enough(tmp_path, method, n_train, n_test):
     path = save(tmp_path / "few.npz", **arrays(n_train, n_test))
     config = config_for(method, str(path), steps=2, device="cpu", threads=1, out=tmp_path / "m", live=True)
     assert config.batch_size == n_train
-    monkeypatch.setattr(estimate, "MEASURED", 0.05)
-    measured, told = estimate.plan(config)
+    measured, told = estimate.estimate(config)
     assert measured.steps == told.steps == 2
     events = [event.event for event in fit(config)]
     assert events[-1] == "done" and "monitor" in events
