@@ -87,13 +87,13 @@ def _download(name: str, temporary: Path, progress: Callable[[int, int], None]) 
     done = 0
     for path, urls, md5 in files:
         try:
-            done += fetch_file(path, urls, md5, lambda n, done=done: progress(done + n, info.download_bytes))
+            done += fetch_file(path, urls, md5, _beyond(done, info.download_bytes, progress))
         except DownloadError as error:
             raise UserError(
                 f"{info.title} could not be downloaded ({error}): check the network and try again, "
                 f"or put a {name}.npz in {data_dir()}."
             ) from None
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for split in npz.SPLITS:
         dataset = source(temporary, train=split == "train", download=True)
         arrays |= {
@@ -101,6 +101,11 @@ def _download(name: str, temporary: Path, progress: Callable[[int, int], None]) 
             f"y_{split}": np.asarray(dataset.targets, np.uint8),
         }
     return arrays
+
+
+def _beyond(done: int, total: int, progress: Callable[[int, int], None]) -> Callable[[int], None]:
+    """The progress of one file as that of all, where `done` bytes came before it."""
+    return lambda n: progress(done + n, total)
 
 
 def fetch_file(path: Path, urls: Sequence[str], md5: str, progress: Callable[[int], None]) -> int:

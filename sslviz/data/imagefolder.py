@@ -133,13 +133,13 @@ def _read_listing(folder: Path) -> Listing:
             files[split] += [(path, label if names else -1) for path in part]
             n_pictures += len(part)
     digest = hashlib.sha256()
-    for part in files.values():
-        part.sort(key=lambda item: _hash(item[0].relative_to(folder)))
-        for path, label in part:
+    for labelled in files.values():
+        labelled.sort(key=lambda item: _hash(item[0].relative_to(folder)))
+        for path, label in labelled:
             about = os.stat(path)
             digest.update(_hash(path) + f" {label} {about.st_size} {about.st_mtime_ns}\n".encode())
     signature = digest.hexdigest()
-    modes = _modes(signature, [path for part in files.values() for path, _ in part])
+    modes = _modes(signature, [path for labelled in files.values() for path, _ in labelled])
     return Listing(
         files=files,
         class_names=tuple(map(shown, names)),
@@ -182,13 +182,13 @@ def read_picture(path: Path, *, side: int, colour: bool, white: tuple[float, flo
     image = _open(path)
     try:
         image.draft(None, (4 * side, 4 * side))  # lets a large JPEG be decoded at a fraction of its size
-        cut_off = ";16" in str(image.tile) and image.mode not in DEEP_MODES  # Pillow keeps the upper 8 bits of 16
+        cut_off = ";16" in str(getattr(image, "tile", "")) and image.mode not in DEEP_MODES  # Pillow keeps the upper 8 bits of 16
         image = ImageOps.exif_transpose(image)
         if image.mode in DEEP_MODES:
             level = white[image.mode == "F"]
             scaled = np.asarray(image, np.float64) * (255 / level)
             image = Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
-        if cut_off and max(high for _, high in image.convert("RGB").getextrema()) < 16:
+        if cut_off and np.asarray(image.convert("RGB")).max() < 16:
             raise UserError(
                 f"{_short(path)} is colour of 16 bits and uses only their lower part: save it again with 8 bits."
             )

@@ -58,7 +58,8 @@ class ImageSet:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one image."""
-        return tuple(self.x.shape[1:])
+        _, c, h, w = self.x.shape
+        return c, h, w
 
     @property
     def largest_class_share(self) -> float:

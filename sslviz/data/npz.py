@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -189,7 +189,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, compress: bool = Fals
             archive.writestr(member, _npy_bytes(array), method, compresslevel=9)
 
 
-def write_bytes(path: Path, content: bytes, *, remedy: str = ELSEWHERE) -> None:
+def write_bytes(path: Path, content: bytes | memoryview, *, remedy: str = ELSEWHERE) -> None:
     """Write a file whole, or not at all.
 
     Raises:
@@ -250,7 +250,7 @@ def _open(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
 
 
-def _read_header(file: BinaryIO) -> _Header:
+def _read_header(file: IO[bytes]) -> _Header:
     if np.lib.format.read_magic(file) != (1, 0):  # later ones are for structured arrays
         raise ValueError("an array has an unusual header")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
@@ -284,7 +284,7 @@ def _read_headers(path: Path, remedy: str) -> dict[str, _Header]:
     return headers
 
 
-def _read_exactly(file: BinaryIO, n_bytes: int) -> bytearray:
+def _read_exactly(file: IO[bytes], n_bytes: int) -> bytearray:
     """Read n bytes, which may come in pieces."""
     content = bytearray(n_bytes)
     view, done = memoryview(content), 0
