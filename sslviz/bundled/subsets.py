@@ -13,7 +13,6 @@ from sslviz.data.sampling import stratified_sample
 from sslviz.errors import UserError
 
 SEED = 0
-SUBSETS = {"fashion_mnist": (10_000, 2_000), "cifar10": (10_000, 2_000)}  # train, test; what is not here comes whole
 COMMAND = "sslviz data bundle"
 
 
@@ -55,7 +54,7 @@ def _draw(name: str, path: Path) -> dict[str, np.ndarray]:
     if counts != {"train": info.n_train, "test": info.n_test}:
         raise UserError(f"{path} is not a full copy of {info.title}: delete it and run `sslviz data fetch {name}`.")
     arrays = {}
-    for split, n in zip(npz.SPLITS, SUBSETS.get(name, (None, None)), strict=True):
+    for split, n in zip(npz.SPLITS, info.bundled or (None, None), strict=True):
         x, y = npz.read_arrays(path, f"x_{split}", f"y_{split}")
         y = y.reshape(-1).astype(np.uint8)
         kept = slice(None) if n is None else stratified_sample(y, n, seed=SEED)
@@ -77,8 +76,8 @@ def _card(name: str, arrays: dict[str, np.ndarray], content: bytes) -> dict:
         "source": info.home,
         "licence": info.licence,
         "citation": info.citation,
-        "drawn": rule if name in SUBSETS else "Whole, in its official order.",
-        "seed": SEED if name in SUBSETS else None,
+        "drawn": rule if info.bundled else "Whole, in its official order.",
+        "seed": SEED if info.bundled else None,
         "n_train": len(arrays["x_train"]),
         "n_test": len(arrays["x_test"]),
         "official": {"n_train": info.n_train, "n_test": info.n_test},

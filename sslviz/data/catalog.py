@@ -1,14 +1,27 @@
-"""The known datasets: what is published about each. One entry a dataset; torch-free, since pages read it."""
+"""The known datasets. One entry a dataset holds all that sslviz knows of it; torch-free, since pages read it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is published about a dataset.
+    """What is published about a dataset, and what sslviz does with it.
 
-    `shape` is (C, H, W); `n_train` and `n_test` are the official sizes; `torchvision` is the name of its class in
-    `torchvision.datasets`, whose download has `download_bytes`.
+    Attributes:
+        title: for people.
+        class_names: in the order of the labels.
+        shape: (C, H, W) of an image.
+        n_train: official number of training images.
+        n_test: official number of test images.
+        authors: who made it.
+        licence: in words.
+        home: address of its page.
+        citation: of its paper.
+        torchvision: name of its class in `torchvision.datasets`.
+        download_bytes: of that class's download.
+        views: settings of `sslviz.methods.policies.ViewPolicy` that suit its images.
+        bundled: numbers of training and test images in the bundled subset; None where it comes whole.
     """
 
     title: str
@@ -22,6 +35,8 @@ class DatasetInfo:
     citation: str
     torchvision: str
     download_bytes: int
+    views: Mapping[str, float]
+    bundled: tuple[int, int] | None = None
 
     @property
     def channels(self) -> int:
@@ -43,6 +58,8 @@ DATASETS: dict[str, DatasetInfo] = {
         "Proceedings of the IEEE 86(11), 1998.",
         torchvision="MNIST",
         download_bytes=11_594_722,
+        # a flipped digit is another sign, so digits are turned and sheared a little instead
+        views={"size": 24, "crop": 0.4, "rotate": 15, "translate": 0.1, "shear": 15, "jitter": 0.8, "blur": 0.3},
     ),
     "fashion_mnist": DatasetInfo(
         title="Fashion-MNIST",
@@ -68,6 +85,8 @@ DATASETS: dict[str, DatasetInfo] = {
         "learning algorithms. arXiv:1708.07747, 2017.",
         torchvision="FashionMNIST",
         download_bytes=30_878_645,
+        views={"size": 24, "crop": 0.3, "flip": 0.5, "rotate": 5, "jitter": 0.8, "blur": 0.2},
+        bundled=(10_000, 2_000),
     ),
     "cifar10": DatasetInfo(
         title="CIFAR-10",
@@ -82,6 +101,8 @@ DATASETS: dict[str, DatasetInfo] = {
         "Technical report, University of Toronto, 2009.",
         torchvision="CIFAR10",
         download_bytes=170_498_071,
+        views={"size": 24, "crop": 0.2, "flip": 0.5, "jitter": 0.8, "grey": 0.2},
+        bundled=(10_000, 2_000),
     ),
 }
 ALIASES = {"fashion": "fashion_mnist"}

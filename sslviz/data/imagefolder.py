@@ -182,7 +182,9 @@ def read_picture(path: Path, *, side: int, colour: bool, white: tuple[float, flo
     image = _open(path)
     try:
         image.draft(None, (4 * side, 4 * side))  # lets a large JPEG be decoded at a fraction of its size
-        cut_off = ";16" in str(getattr(image, "tile", "")) and image.mode not in DEEP_MODES  # Pillow keeps the upper 8 bits of 16
+        cut_off = (
+            ";16" in str(getattr(image, "tile", "")) and image.mode not in DEEP_MODES
+        )  # Pillow keeps the upper 8 bits of 16
         image = ImageOps.exif_transpose(image)
         if image.mode in DEEP_MODES:
             level = white[image.mode == "F"]

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Annotated
 
+from sslviz.data.catalog import DATASETS
 from sslviz.errors import UserError
 from sslviz.methods.config import Bounds, check_bounds
 
@@ -53,12 +54,7 @@ class ViewPolicy:
         check_bounds(self, prefix="--views.")
 
 
-POLICIES: dict[str, ViewPolicy] = {
-    # a flipped digit is another sign, so digits are turned and sheared a little instead
-    "mnist": ViewPolicy(size=24, crop=0.4, rotate=15, translate=0.1, shear=15, jitter=0.8, blur=0.3),
-    "fashion_mnist": ViewPolicy(size=24, crop=0.3, flip=0.5, rotate=5, jitter=0.8, blur=0.2),
-    "cifar10": ViewPolicy(size=24, crop=0.2, flip=0.5, jitter=0.8, grey=0.2),
-}
+POLICIES: dict[str, ViewPolicy] = {name: ViewPolicy(**about.views) for name, about in DATASETS.items()}
 
 
 def policy_for(dataset: str, channels: int) -> ViewPolicy:

@@ -15,8 +15,7 @@ from sslviz.errors import UserError
 
 
 def test_bundle_draws_each_split_from_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(subsets, "SUBSETS", {"cifar10": (200, 100)})
-    info = dataclasses.replace(DATASETS["cifar10"], n_train=2_000, n_test=1_000)
+    info = dataclasses.replace(DATASETS["cifar10"], n_train=2_000, n_test=1_000, bundled=(200, 100))
     monkeypatch.setattr(subsets, "DATASETS", {"cifar10": info})
     full = arrays(2_000, 1_000, side=32, channels=(3,))
     for split in ("train", "test"):
