@@ -55,7 +55,8 @@ def check_bounds(config: Any, *, prefix: str = "--") -> None:
         OutOfBounds: a number that is not within its bounds, NaN for instance.
         TypeError: a number without bounds.
     """
-    known = bounds_of(type(config))
+    kind: type = type(config)
+    known = bounds_of(kind)
     for item in fields(config):
         value = getattr(config, item.name)
         numbers = [v for v in (value if isinstance(value, list | tuple) else (value,)) if type(v) in (int, float)]

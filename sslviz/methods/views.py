@@ -233,6 +233,7 @@ def blur(x: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
     kernel = kernel / kernel.sum(1, keepdim=True)  # (B, taps)
     for dim, pad in ((3, (radius, radius, 0, 0)), (2, (0, 0, radius, radius))):
         padded, size = F.pad(x, pad, mode="reflect"), x.shape[dim]
-        shifts = (padded.narrow(dim, i, size) for i in range(len(taps)))
-        x = sum(kernel[:, i].view(-1, 1, 1, 1) * shifted for i, shifted in enumerate(shifts))
+        x = kernel[:, 0].view(-1, 1, 1, 1) * padded.narrow(dim, 0, size)
+        for i in range(1, len(taps)):
+            x = torch.addcmul(x, kernel[:, i].view(-1, 1, 1, 1), padded.narrow(dim, i, size))
     return x.clamp_(max=1)  # the taps sum to 1 but for rounding

@@ -150,6 +150,7 @@ class TextBatches:
 
     def monitor(self, model: Method) -> dict[str, float]:
         """Top-1 and top-5 of masked whole words in sentences that are not trained on."""
+        assert isinstance(model, language.MaskedLM)
         found = evaluation.evaluate_masked(model, self.heldout, seed=self.config.seed)
         return {key: found[key] for key in ("top1", "top5")}
 

@@ -102,7 +102,7 @@ def config_for(method: str, dataset: str, **changes: Any) -> TrainConfig:
     if any(changes.get(budget) is not None for budget in BUDGETS):
         defaults.pop("epochs", None)
     if about.kind == "text":
-        return TrainConfig(dataset, **({"model": make()} | defaults | changes))
+        return TrainConfig(dataset, **{"model": make(), **defaults, **changes})
     dataset = ALIASES.get(dataset, dataset)
     known = DATASETS.get(dataset)
     if known:
@@ -111,7 +111,7 @@ def config_for(method: str, dataset: str, **changes: Any) -> TrainConfig:
         found = describe(dataset)
         shape, defaults["batch_size"] = found.shape, min(defaults.get("batch_size", 256), max(1, found.n_train))
     views = policy_for(dataset, shape[0]) if about.views else ViewPolicy()
-    return TrainConfig(dataset, **({"model": make.for_images(shape), "views": views} | defaults | changes))
+    return TrainConfig(dataset, **{"model": make.for_images(shape), "views": views, **defaults, **changes})
 
 
 def check(config: TrainConfig) -> None:

@@ -114,7 +114,7 @@ class _Run:
         config, stepper, data = self.config, self.stepper, self.data
         again = replace(config, precision=stepper.precision) if self.rates else config
         trained = sum(p.numel() for p in stepper.model.parameters() if p.requires_grad)
-        info = {"name": config.name or self.folder.name, "method": config.method, "dataset": data.name}
+        info: dict[str, Any] = {"name": config.name or self.folder.name, "method": config.method, "dataset": data.name}
         info |= {"source": data.source, "n_train": len(data), "parameters": trained}
         info |= {"hardware": describe_hardware(stepper.device), "command": command_for(again)} | describe_origin()
         info |= {"precision": stepper.precision} | ({"precision_rates": self.rates} if self.rates else {})

@@ -87,8 +87,8 @@ class Progress:
         share, images = self.share, self.step * self.config.batch_size
         left = round(self.seconds * (1 - share) / share, 1) if share else None
         epoch, seconds = round(self.step / self.per_epoch, 3), round(self.seconds, 3)
-        event = EVENTS[kind](self.step, epoch, images, seconds, share, left, **more)
-        assert isinstance(event, Moment)
+        make: Any = EVENTS[kind]
+        event: Moment = make(self.step, epoch, images, seconds, share, left, **more)
         return event
 
 

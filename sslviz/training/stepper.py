@@ -49,7 +49,7 @@ class Stepper:
             raise UserError(f"A batch of {config.batch_size:,} must divide by {world} processes; choose another size.")
         self.model = method_class(config.method).begin(config.model, seed=config.seed, data=data)
         if config.about.kind == "image":
-            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.model.to(memory_format=torch.channels_last)
         trainable = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay, fused=True)
         forward, self.optimizer = self.fabric.setup(self.model, optimizer)
@@ -175,9 +175,9 @@ def has_bf16(device: str) -> bool:
     """Whether a device computes in bf16, and not only stores it."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    able: dict[str, Any] = {}
-    if device == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        able = torch.cpu.get_capabilities()
+    if device != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
