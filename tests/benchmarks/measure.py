@@ -17,7 +17,10 @@ from sslviz.bundled.recipes import recipe
 from sslviz.methods.losses import nt_xent
 from sslviz.methods.views import two_views
 from sslviz.store import checkpoint
-from sslviz.training.loop import TrainConfig, fit, precision_of
+from sslviz.training.batches import batches_for
+from sslviz.training.config import TrainConfig
+from sslviz.training.loop import fit
+from sslviz.training.stepper import precision_of
 
 
 def need(*packages: str) -> None:
@@ -47,6 +50,14 @@ def simclr(dataset: str, *, cores: int, **changes: Any) -> TrainConfig:
     return replace(config, **{"threads": cores, "name": None, "epochs": None, "precision": "auto"} | changes)
 
 
+def settled(config: TrainConfig) -> TrainConfig:
+    """The run in the precision that it would choose here, so that it is chosen once for all that is compared."""
+    precision, rates = precision_of(config, batches_for(config))
+    for name, found in rates.items():
+        say(f"first steps in {name}", found)
+    return replace(config, precision=precision)
+
+
 def rate_of_fit(config: TrainConfig, *, seconds: float) -> float:
     """Images a second of `fit` itself, everything but the evaluations counted, after its first steps."""
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +77,7 @@ def bare(config: TrainConfig, x: Tensor, *, whole: bool, seconds: float, device:
     """Images a second of forward and backward on two ready views of a batch: what nothing can be faster than.
 
     Args:
-        config: of a SimCLR run.
+        config: of a SimCLR run, in a settled precision.
         x: images (B, C, H, W) in [0, 1].
         whole: with projector and loss; else of the encoder alone.
         seconds: to measure for.
@@ -75,7 +86,7 @@ def bare(config: TrainConfig, x: Tensor, *, whole: bool, seconds: float, device:
     model = checkpoint.build("simclr", config.model, seed=0).to(device, memory_format=torch.channels_last)
     views = torch.cat(two_views(x, config.views, generator=torch.Generator().manual_seed(0))).to(device)
     views = views.contiguous(memory_format=torch.channels_last)
-    mixed = torch.autocast(device, torch.bfloat16) if precision_of(config, device) == "bf16-mixed" else nullcontext()
+    mixed = torch.autocast(device, torch.bfloat16) if config.precision == "bf16-mixed" else nullcontext()
 
     def act() -> None:
         model.zero_grad(set_to_none=True)

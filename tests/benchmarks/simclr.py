@@ -15,11 +15,10 @@ from typing import Literal
 
 import torch
 import tyro
-from measure import CORES, bare, forever, lightly_views, need, rate_of_fit, ratio, say, simclr
+from measure import CORES, bare, forever, lightly_views, need, rate_of_fit, ratio, say, settled, simclr
 
 from sslviz.data.images import load_images
 from sslviz.store import checkpoint
-from sslviz.training.loop import precision_of
 
 TARGETS = {"cifar10": 2.5, "mnist": 3.5}
 
@@ -40,10 +39,10 @@ def main(
     need("lightly")
     for dataset in datasets:
         torch.set_num_threads(cores)
-        config = simclr(dataset, cores=cores)
+        config = settled(simclr(dataset, cores=cores))
         images = load_images(dataset, "train").x
         print(f"SimCLR on {dataset}: widths {config.model.encoder.widths}, batch {config.batch_size}, {cores} core(s)")
-        ours, ours_in = rate_of_fit(config, seconds=seconds), precision_of(config, "cpu")
+        ours, ours_in = rate_of_fit(config, seconds=seconds), config.precision
         say(f"ours, fit(), {ours_in}", ours)
         exact = rate_of_fit(replace(config, precision="32-true"), seconds=seconds)
         say("ours, fit(), 32-true", exact)

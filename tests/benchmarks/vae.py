@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from sslviz.bundled.recipes import recipe
 from sslviz.data.images import load_images
 from sslviz.store import checkpoint
-from sslviz.training.loop import evaluate_vae, fit
+from sslviz.training.loop import fit
 
 
 def main(
@@ -76,7 +76,7 @@ def our_run(epochs: float, x: Tensor, cores: int) -> tuple[float, float]:
         config = replace(recipe("vae-mnist"), epochs=epochs, threads=cores, out=Path(folder) / "m", monitors=1)
         config = replace(config, batch_size=64, lr=6e-3, precision="auto")
         *_, done = fit(config)
-        return done.seconds, evaluate_vae(checkpoint.load(config.out), x, seed=0)["negative_elbo"]
+        return done.seconds, checkpoint.load(config.out).evaluate(x, seed=0)["negative_elbo"]
 
 
 class Textbook(nn.Module):
