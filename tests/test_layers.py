@@ -11,7 +11,7 @@ PACKAGE = ROOT / "sslviz"
 LAYERS = (
     {"errors", "memory", "paths", "files"},
     # facts and words that every layer above may read
-    {"jobs.protocol", "jobs.child", "methods.registry", "methods.config", "methods.policies"},
+    {"data.catalog", "jobs.protocol", "jobs.child", "methods.registry", "methods.config", "methods.policies"},
     {"data"},
     {"methods"},
     {"evaluation"},

@@ -53,7 +53,7 @@ def _draw(name: str, path: Path) -> dict[str, np.ndarray]:
     counts = npz.read_layout(path).counts
     if counts != {"train": info.n_train, "test": info.n_test}:
         raise UserError(f"{path} is not a full copy of {info.title}: delete it and run `sslviz data fetch {name}`.")
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for split, n in zip(npz.SPLITS, info.bundled or (None, None), strict=True):
         x, y = npz.read_arrays(path, f"x_{split}", f"y_{split}")
         y = y.reshape(-1).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class DatasetInfo:
     citation: str
     torchvision: str
     download_bytes: int
-    views: Mapping[str, float]
+    views: Mapping[str, Any]
     bundled: tuple[int, int] | None = None
 
     @property
