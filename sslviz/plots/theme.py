@@ -23,7 +23,7 @@ PETROFF = (
 )
 BASELINE_GREY = "#8a919c"
 GRID_GREY = "rgba(128, 138, 150, 0.25)"  # reads on white and on near-black alike
-INK = {"light": "#18202b", "dark": "#e9edf2"}  # text on a page of either theme
+INK = {"light": "#0d131b", "dark": "#e9edf2"}  # text on a page of either theme
 MODE_BAR = 36  # pixels kept free at the top of a chart for Plotly's tool bar
 
 pio.templates["sslviz"] = go.layout.Template(

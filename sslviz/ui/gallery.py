@@ -82,7 +82,10 @@ def gallery(
 
 
 def choose_image(scene: Scene, key: str, label: str, *, start: int, per_class: int = 1) -> int:
-    """Show the first test images of each class and return the id of the one that was clicked, `start`'s at first."""
+    """Show the first test images of each class and return the id of the one that was clicked, which is in the address.
+
+    At first it is that of class `start`, or the last where there are fewer classes.
+    """
     images, shelf = test_images(scene.data), some_of_each(scene.data, per_class)
     chosen = bound(key, shelf[min(start * per_class, len(shelf) - 1)], among=shelf)
     st.markdown(f"**{label}**")

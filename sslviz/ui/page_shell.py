@@ -123,7 +123,8 @@ def begin_page(key: str) -> None:
     with st.container(gap="xxsmall"):
         st.html(_HERE / "page_shell.css")
         st.title(page.title, anchor=False)
-        st.markdown(f"##### {page.question}", anchors=False)
+        with st.container(key="question"):  # a paragraph, since it heads no part of the page
+            st.markdown(page.question)
         _path_strip(page.stage, page.path)
         address.begin(key)
 

@@ -54,7 +54,8 @@ def data_title(name: str) -> str:
 
 def datasets() -> dict[str, str]:
     """Datasets by their names in the address: the known ones, and labelled own images that a model here has seen."""
-    own = {m.dataset for m in models() if m.dataset not in catalog.DATASETS and not m.card.get("imported")}
+    own = {m.dataset for m in models() if m.dataset and m.dataset not in catalog.DATASETS}
+    own -= {m.dataset for m in models() if m.card.get("imported")}
     return {name: name for name in catalog.DATASETS} | {_address(path): path for path in sorted(own) if _labelled(path)}
 
 

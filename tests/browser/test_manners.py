@@ -1,0 +1,199 @@
+"""Manners of every page in a real browser: Back, addresses, requests, screen readers, narrow screens, both themes."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from browsing import WAIT, settle, visit
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+
+# every page, and every view that is drawn by other code
+PLACES = (
+    "?model=tiny-simclr",
+    "vae?model=tiny-plane",
+    "vae?model=tiny-vae&vae_view=Sample",
+    "vae?model=tiny-vae&vae_view=Traverse",
+    "vae?model=tiny-vae&vae_view=Interpolate",
+    "embeddings?model=tiny-simclr",
+    "probe?model=tiny-simclr",
+    "train",
+    "language",
+    "language?language_view=Attention",
+    "language?language_view=Sentences",
+)
+PAGES = {place.partition("?")[0]: place for place in reversed(PLACES)}  # the first place of each page
+# What axe-core finds in Streamlit's own parts, which a page cannot change: rule -> where
+STREAMLIT = {
+    "list": "[data-testid=stSidebarNavItems]",  # sections of the navigation lie between a list and its items
+    "listitem": "[data-testid=stSidebarNavItems]",
+}
+
+
+def control(page, name: str):
+    return page.get_by_role("radio", name=name, exact=True).or_(page.get_by_role("button", name=name, exact=True)).first
+
+
+def entries(page) -> int:
+    return page.evaluate("history.length")
+
+
+def test_back_leaves_a_page_at_once(page, address):
+    visit(page, f"{address}/?model=tiny-simclr")
+    at = entries(page)
+    page.get_by_role("button", name="3, test image").first.click()
+    settle(page)
+    assert entries(page) == at  # what is chosen on a page replaces its entry
+    home = page.url
+
+    page.locator("[data-testid=stSidebarNav]").get_by_role("link", name="Decode: VAE").click()
+    page.get_by_role("heading", name="Decode").wait_for()
+    settle(page)
+    control(page, "Sample").click()
+    page.get_by_role("button", name="Draw again").wait_for()
+    settle(page)
+    page.get_by_role("button", name="Draw again").click()
+    settle(page)
+    page.get_by_role("slider").first.press("ArrowRight")
+    settle(page)
+    assert "vae_view=Sample" in page.url and "vae_seed=1" in page.url and "vae_spread=1.1" in page.url
+    assert entries(page) == at + 1
+    decode = page.url
+
+    page.go_back()
+    page.get_by_role("heading", name="Self-supervised learning, seen").wait_for()
+    settle(page)
+    assert page.url == home
+    page.go_forward()
+    page.get_by_role("heading", name="Decode").wait_for()
+    settle(page)
+    assert page.url == decode
+
+
+def seen(page) -> dict:
+    """What a person sees of a page's state: choices, numbers, what is pressed, and the words in its main part."""
+    return page.locator("[data-testid=stMain]").evaluate(
+        """main => ({
+            checked: [...main.querySelectorAll('[aria-checked=true], [aria-pressed=true]')].map(
+                node => node.innerText || node.ariaLabel),
+            numbers: [...main.querySelectorAll('input')].map(node => node.value),
+            words: [...main.querySelectorAll('[data-testid=stMarkdownContainer]')].map(node => node.innerText),
+        })"""
+    )
+
+
+def moves(page, name: str) -> None:
+    """Move what there is to move on a page."""
+    if name == "":
+        page.get_by_role("button", name="5, test image").first.click()
+    elif name == "vae":
+        control(page, "Traverse").click()
+        settle(page)
+        page.get_by_role("button", name="4, test image").nth(1).click()
+    elif name == "embeddings":
+        control(page, "PCA").click()
+        settle(page)
+        page.get_by_role("button", name="test image").nth(3).click()
+    elif name == "probe":
+        page.get_by_role("slider").first.press("ArrowLeft")
+    elif name == "train":
+        control(page, "VAE").click()
+        settle(page)
+        page.get_by_label("Budget (minutes)").fill("1.5")
+        page.get_by_label("Budget (minutes)").press("Enter")
+    elif name == "language":
+        control(page, "Attention").click()
+    settle(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_copied_address_restores_what_is_seen(page, browser, address, name):
+    visit(page, f"{address}/{PAGES[name]}")
+    before = page.url
+    moves(page, name)
+    assert page.url != before
+    other = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    other.set_default_timeout(WAIT)
+    visit(other, page.url)
+    assert other.url == page.url
+    assert seen(other) == seen(page)
+    other.context.close()
+
+
+def test_nothing_is_fetched_from_elsewhere(browser, address):
+    """Every request of every page is watched; icons and fonts come from this server."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    asked, host = set(), urlsplit(address).netloc
+    context.on("request", lambda request: asked.add(request.url))
+    context.route(lambda url: urlsplit(url).netloc != host, lambda route: route.abort())
+    for place in PLACES:
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        visit(page, f"{address}/{place}")
+        icon = page.locator("link[rel~=icon]").first.get_attribute("href")
+        assert urlsplit(icon).netloc in ("", host), icon
+        page.close()
+    context.close()
+    strange = {url for url in asked if urlsplit(url).netloc not in ("", host)}
+    assert strange == set()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser, address, scheme):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+    page, found = context.new_page(), []
+    page.set_default_timeout(WAIT)
+    for place in PLACES:
+        visit(page, f"{address}/{place}")
+        for violation in axe.Axe().run(page).response["violations"]:
+            if violation["impact"] not in ("serious", "critical"):
+                continue
+            for node in violation["nodes"]:
+                target = node["target"][-1]
+                inside = STREAMLIT.get(violation["id"])
+                if inside and page.locator(target).first.evaluate("(node, box) => !!node.closest(box)", inside):
+                    continue
+                found.append((place, violation["id"], node["html"][:200], node.get("failureSummary", "")[:200]))
+    context.close()
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [390, 800, 1440])
+def test_nothing_is_cut_at_this_width(browser, address, width):
+    """No page scrolls sideways, and titles of pages and figures lie within the page."""
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    page.set_default_timeout(WAIT)
+    for place in PLACES:
+        visit(page, f"{address}/{place}")
+        main = page.locator("[data-testid=stMain]")
+        assert main.evaluate("node => node.scrollWidth - node.clientWidth") == 0, place
+        cut = page.evaluate(
+            """width => [...document.querySelectorAll('h1, h2, h3, .gtitle, .st-key-question p')].filter(node => {
+                const box = node.getBoundingClientRect()
+                return box.width && (box.left < 0 || box.right > width + 1)
+            }).map(node => node.textContent)""",
+            width,
+        )
+        assert cut == [], place
+    page.close()
+
+
+def test_dataset_and_model_are_within_reach_on_a_phone(browser, address):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.set_default_timeout(WAIT)
+    visit(page, f"{address}/embeddings?model=tiny-simclr")
+    button = page.locator(".st-key-head_selection").get_by_role("button")
+    assert "MNIST" in button.inner_text() and "tiny-simclr" in button.inner_text()
+    assert button.bounding_box()["y"] < 844
+    button.click()
+    page.get_by_role("combobox", name=re.compile("Model")).last.click()
+    page.get_by_role("option", name="tiny-vae").click()
+    settle(page)
+    assert "model=tiny-vae" in page.url
+    page.close()
+
+
+def test_train_has_no_choice_of_a_model(page, address):
+    visit(page, f"{address}/train")
+    assert page.get_by_role("combobox", name=re.compile("Dataset")).count() == 1
+    assert page.locator("[data-testid=stSidebar]").get_by_text("Model", exact=True).count() == 0
