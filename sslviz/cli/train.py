@@ -13,7 +13,7 @@ import tyro
 from sslviz.cli.output import answer, show_progress, tell
 from sslviz.cli.signals import Interrupted, until_interrupted
 from sslviz.jobs.protocol import Done, Estimated, Moment, Started, Stored, Storing
-from sslviz.methods.registry import METHODS
+from sslviz.methods.registry import DEFAULT, METHODS
 
 
 def train(args: list[str]) -> None:
@@ -21,7 +21,8 @@ def train(args: list[str]) -> None:
     if len(args) < 2 or args[0].startswith("-") or args[1].startswith("-"):
         print(f"usage: sslviz train METHOD DATASET [OPTIONS]\n\n{train.__doc__}\n")
         print("\n".join(["METHOD is one of:", *(f"  {key:8} {info.title}" for key, info in METHODS.items()), ""]))
-        print("`sslviz train simclr mnist -h` lists the options of SimCLR on MNIST with their defaults.")
+        title = METHODS[DEFAULT].title
+        print(f"`sslviz train {DEFAULT} mnist -h` lists the options of {title} on MNIST with their defaults.")
         sys.exit(0 if args in (["-h"], ["--help"]) else 2)
     method, dataset, *rest = args
     control = _listen(rest)
