@@ -9,9 +9,11 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -156,6 +158,17 @@ def _head(model: nn.Module) -> Callable[[Tensor], Tensor] | None:
 # loading ------------------------------------------------------------------------------------------------------------
 
 
+_IMPORTING = threading.Lock()
+
+
+def _transformers() -> Any:
+    """The library, first imported by one thread alone: while it is imported it puts another module in its own place,
+    and a second thread would get the unfinished one."""
+    with _IMPORTING:
+        import_module("transformers")
+        return sys.modules["transformers"]
+
+
 def load(name: str | Path, *, progress: Callable[[float], None] | None = None, wait_seconds: float = 20.0) -> MaskedLM:
     """Load a masked language model, ready to fill masks (eval mode, float32).
 
@@ -169,11 +182,9 @@ def load(name: str | Path, *, progress: Callable[[float], None] | None = None, w
     Raises:
         UserError: there is no such model, it can't be fetched or read, or it fills no masks.
     """
-    from transformers import AutoModelForMaskedLM
-
     folder = _find(name, _check_masked, progress, wait_seconds)
     tokenizer = load_tokenizer(folder)
-    model = _read(AutoModelForMaskedLM, folder, str(name), "lacks the head that fills masks")
+    model = _read(_transformers().AutoModelForMaskedLM, folder, str(name), "lacks the head that fills masks")
     return MaskedLM(model, tokenizer, name=str(name)).eval()
 
 
@@ -185,10 +196,8 @@ def load_causal(
     Raises:
         UserError: as `load`, or a model that does not read from the left.
     """
-    from transformers import AutoModelForCausalLM
-
     folder = _find(name, _check_causal, progress, wait_seconds)
-    model = _read(AutoModelForCausalLM, folder, str(name), "lacks the head that predicts the next word")
+    model = _read(_transformers().AutoModelForCausalLM, folder, str(name), "lacks the head that predicts the next word")
     return CausalLM(model, _read_tokenizer(folder), str(name))
 
 
@@ -206,12 +215,10 @@ def load_next_sentence(
     Raises:
         UserError: as `load`, or a model without that head.
     """
-    from transformers import AutoModelForNextSentencePrediction
-
     folder = _find(name, _check_next_sentence, progress, wait_seconds)
     if not has_next_sentence(folder):
         raise UserError(f"{name} has no next-sentence head; choose one that has, such as bert-base-uncased.")
-    model = _read(AutoModelForNextSentencePrediction, folder, str(name), "lacks the next-sentence head")
+    model = _read(_transformers().AutoModelForNextSentencePrediction, folder, str(name), "lacks the next-sentence head")
     return NextSentence(model, load_tokenizer(folder), str(name))
 
 
@@ -226,6 +233,7 @@ def _find(
     progress: Callable[[float], None] | None,
     wait_seconds: float,
 ) -> Path:
+    _transformers()
     folder = hub.find(name)
     if folder is None:
         folder = hub.fetch(
@@ -308,11 +316,9 @@ def load_tokenizer(name: str | Path) -> Any:
 
 
 def _read_tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
     try:
         with _quiet():
-            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            return _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # transformers raises many types for a folder that does not fit
         raise UserError(f"{folder} has no tokenizer that can be read: {_first_line(error)}") from error
 
@@ -337,14 +343,12 @@ def load_base(config: MaskedLMConfig, *, seed: int, frequencies: Tensor | None =
     Raises:
         UserError: no such folder, or its files can't be read as a masked language model with a fast tokenizer.
     """
-    from transformers import AutoModelForMaskedLM
-
     folder = _folder(config.base)
     tokenizer = load_tokenizer(folder)
     try:
         with torch.random.fork_rng(devices=[]), _quiet():
             torch.manual_seed(seed)
-            model, report = _from_folder(AutoModelForMaskedLM, folder)
+            model, report = _from_folder(_transformers().AutoModelForMaskedLM, folder)
     except Exception as error:  # transformers raises many types for a folder that does not fit
         raise UserError(f"{folder} can't be read as a masked language model: {_first_line(error)}") from error
     for module in model.modules():  # a short training on much text has nothing to overfit
@@ -406,6 +410,7 @@ def _begin_head(model: nn.Module, frequencies: Tensor | None) -> None:
 @contextmanager
 def _quiet():
     """Without transformers' report on what a checkpoint lacks, which is said in words where it matters."""
+    _transformers()
     from transformers.utils import logging as transformers_logging
 
     level = transformers_logging.get_verbosity()

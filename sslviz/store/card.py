@@ -147,6 +147,9 @@ RESULTS: dict[str, Reader] = {
     "recon": _finite, "kl": _finite, "negative_elbo": _finite,
     "n_test": _number(1, 10**9, whole=True),
     "protocol": _protocol,
+    "top1": _share, "top5": _share, "n_masked": _count, "n_sentences": _count, "pseudo_perplexity": _finite,
+    "n_pseudo": _count, "trigram_top1": _share, "trigram_left_top1": _share, "trigram_counts": _text,
+    "trigram_pruned": _table(_share),
 }  # fmt: skip
 FIELDS: dict[str, Reader] = {
     "source": _text, "n_train": _count, "parameters": _count, "hardware": _text, "command": _command, "seed": _count,

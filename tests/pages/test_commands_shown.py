@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from sslviz import cli
 from sslviz.cli import train
+from sslviz.ui.language import loading
 
 ROOT = Path(__file__).parents[2]
 SHOWN = {
@@ -52,7 +53,8 @@ def parsed(monkeypatch):
 
 
 @pytest.mark.parametrize(("page", "address"), [(page, address) for page in SHOWN for address in SHOWN[page]])
-def test_a_command_that_a_page_shows_is_taken(page, address, parsed):
+def test_a_command_that_a_page_shows_is_taken(page, address, parsed, monkeypatch):
+    monkeypatch.setattr(loading, "PATIENCE", 120.0)  # no thread is left behind
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
     for key, value in address.items():
         at.query_params[key] = value
