@@ -16,7 +16,7 @@ left.markdown(
 )
 right.markdown(
     "**A good pretext score proves little.** A representation is judged on a task that it was not trained for, "
-    "beside baselines that nobody trained at all."
+    "beside pixels, their principal components, random patches and the same network untrained."
 )
 
 ui.need_model(scene)
@@ -94,8 +94,8 @@ for key, text in zip(
     ("vae", "embeddings", "probe"),
     (
         "Squeeze an image through a few numbers, then walk, mix and sample in the space between.",
-        "See ten thousand images laid out by a network that knew no classes, and test what the map hides.",
-        "Freeze the network, train one linear layer on top, and compare with features that cost nothing.",
+        f"See {len(images.y):,} images laid out by a network that knew no classes, and test what the map hides.",
+        "Freeze the network, train one linear layer on top, and compare with baselines on the same labels.",
     ),
     strict=True,
 ):

@@ -44,14 +44,15 @@ def encode(
     x = _check_images(x)
     if batch_size < 1:
         raise UserError(f"batch_size is {batch_size}: choose 1 or more.")
-    h, done = None, 0
+    h: np.ndarray = np.empty(0, np.float32)
+    done = 0
     with _frozen(model, device) as device, torch.inference_mode():
         for batch in x.split(batch_size):
             batch = batch.to(device, non_blocking=True)
             h_batch = model.encode(to_float(batch))  # (B, D)
             if isinstance(h_batch, tuple):
                 h_batch = h_batch[0]
-            if h is None:
+            if not done:
                 h = np.empty((len(x), *h_batch.shape[1:]), np.float32)
             h[done : done + len(batch)] = h_batch.float().cpu().numpy()
             done += len(batch)

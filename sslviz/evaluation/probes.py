@@ -99,7 +99,8 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         y = y[order]
         report = _Progress(callback, parts=len(grid) + 1)
         W = np.zeros((len(self.classes_), X.shape[1]))
-        self.l2_, self.val_scores_ = grid[len(grid) // 2], {}
+        self.l2_ = grid[len(grid) // 2]
+        self.val_scores_: dict[float, float] = {}
         if len(grid) > 1 and n_fit < len(y):
             W = self._choose_l2(W, X, y, n_fit, grid, report)
         report.begin("fit", self.l2_, len(grid))
@@ -406,7 +407,8 @@ class _Progress:
     """Tells a callback how far a fit is. How many steps a solve takes isn't known before: each tends to its share."""
 
     def __init__(self, callback: Callable[[dict], None] | None, *, parts: int):
-        self.callback, self.parts, self.val_accuracy = callback, parts, None
+        self.callback, self.parts = callback, parts
+        self.val_accuracy: float | None = None
 
     def begin(self, stage: str, l2: float, position: int) -> None:
         self.stage, self.l2, self.position, self.steps = stage, l2, position, 0

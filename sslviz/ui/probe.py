@@ -162,6 +162,7 @@ def _fitted(scene: Scene, found: Evaluation) -> View:
     rows += [_row(baseline_title(s.name), s.accuracy, None, found.n_test) for s in found.baselines.values()]
     told = f"{scene.model}: {_percent(found.score.accuracy, found.n_test)}"
     told += f"; {_difference(found)}. " if found.baselines else "; the baselines on the same labels follow. "
+    told += f"Labels: {found.train_source}. Test images: {found.test_source}. "
     told += "".join(f"Left out: {baseline_title(name)} ({why}) " for name, why in found.left_out.items())
     took = (
         f"Probe fitted in {plots.seconds(found.score.fit_seconds)}, L2 penalty {found.score.l2:g}, chosen on training "
