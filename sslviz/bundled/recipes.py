@@ -26,7 +26,7 @@ from sslviz.language import model as language
 from sslviz.language.text import read_sentences
 from sslviz.methods import registry
 from sslviz.methods.encoders import EncoderConfig
-from sslviz.store import checkpoint, embeddings
+from sslviz.store import checkpoint, embeddings, history
 from sslviz.training.config import TrainConfig, config_for
 
 # method, dataset, changes to the method's default run, changes to its model
@@ -80,6 +80,7 @@ def recipe(name: str) -> TrainConfig:
         raise UserError(f"There is no recipe for '{name}'; choose one of {', '.join(RECIPES)}.")
     method, dataset, run, changes = RECIPES[name]
     config = config_for(method, dataset, **run, name=name, device="cpu", threads=1, precision="32-true")
+    config = replace(config, history=name in WITH_HISTORY)
     if method != "vae" and dataset != "cifar10":
         changes = {"encoder": GREY} | changes
     return replace(config, model=replace(config.model, **changes))
@@ -123,7 +124,7 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
     results |= {"linear_probe": linear.score.accuracy, "knn": knn.score.accuracy, "n_test": len(test)}
     results["protocol"] = {
         "train_source": train.source, "n_train": len(train), "n_test": len(test), "seed": seed,
-        "linear": LINEAR_WORDS, "knn": KNN_WORDS[knn.score.metric],
+        "linear": LINEAR_WORDS, "knn": KNN_WORDS[knn.score.metric or "cosine"],
     }  # fmt: skip
     if set(kept) <= {"random"}:
         linear = linear.beside(_baselines(card["dataset"], seed))
@@ -139,7 +140,7 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
     for _ in _maps(folder, h, card, **predicted):
         pass
     if card["name"] in (*RECIPES, *FINISHED) and card["name"] not in WITH_HISTORY:
-        shutil.rmtree(folder / checkpoint.HISTORY, ignore_errors=True)
+        shutil.rmtree(folder / history.HISTORY, ignore_errors=True)
     return checkpoint.load_card(folder)
 
 

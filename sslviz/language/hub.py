@@ -18,7 +18,8 @@ from typing import Any
 from sslviz.errors import UserError
 from sslviz.jobs.child import Child
 from sslviz.memory import free_memory
-from sslviz.paths import assets_dir, expand, models_dir
+from sslviz.paths import expand
+from sslviz.store.names import folders_of
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")  # of a model on the Hub
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
@@ -33,10 +34,9 @@ INSTEAD = "choose bert-mini, which comes with sslviz, or a model's folder"
 def find(name: str | Path) -> Path | None:
     """The folder of a model that is on this machine, or None: a bundled or own name, a folder, the Hub's cache."""
     text = str(name)
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*", text):
-        for parent in (assets_dir() / "models", models_dir()):
-            if (parent / text / "config.json").is_file():
-                return parent / text
+    for folder in folders_of(text):
+        if (folder / "config.json").is_file():
+            return folder
     folder = expand(name)
     if (folder / "config.json").is_file():
         return folder

@@ -4,7 +4,7 @@
            config.json         method and the frozen config that the model is built from
            card.json           data, source, seed, command, revision, time, hardware, results
            embeddings.npz      optional: h, maps and predictions of the bundled test images (see `store.embeddings`)
-           history/*.safetensors  optional: the encoder's weights at a few earlier steps, in eight bits
+           history/*.safetensors  optional: the encoder's weights at a few earlier steps (see `store.history`)
 
 Files are written whole or not at all, and read strictly: what is missing, left over or of another shape is an error.
 """
@@ -27,9 +27,10 @@ from sslviz.store.names import OWN, RANDOM, bundled_path, folders_of
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
-WEIGHTS, CONFIG, CARD, HISTORY = "model.safetensors", "config.json", "card.json", "history"
+    from sslviz.methods.base import Method
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.json"
 MAX_BYTES = 500_000_000  # larger weight files are refused before anything is read
 
 
@@ -176,7 +177,7 @@ def load_card(name: str | Path) -> dict[str, Any]:
 # reading ------------------------------------------------------------------------------------------------------------
 
 
-def load(name: str | Path, *, device: str = "cpu", seed: int = 0) -> "nn.Module":
+def load(name: str | Path, *, device: str = "cpu", seed: int = 0) -> "Method":
     """Load a model, ready to encode (eval mode, float32).
 
     Args:
@@ -196,19 +197,10 @@ def load(name: str | Path, *, device: str = "cpu", seed: int = 0) -> "nn.Module"
             twin = opening.name if opening else twin
         return build(*read_config(find(twin)), seed=seed).eval().to(device)
     folder = find(name)
-    return _load_weights(folder / WEIGHTS, *read_config(folder)).eval().to(device)
+    return load_weights(folder / WEIGHTS, *read_config(folder)).eval().to(device)
 
 
-def load_history(name: str | Path) -> "Iterator[tuple[int, nn.Module]]":
-    """(step, model) of each saved earlier state of a model, first to last. These models can encode, nothing else."""
-    folder = find(name)
-    for path in sorted((folder / HISTORY).glob("step-*.safetensors")):
-        method, config = read_config(folder)
-        model = _load_weights(path, method, config, keep=partial(_encodes, method))
-        yield int(path.stem.removeprefix("step-")), model.eval()
-
-
-def build(method: str, config: object, *, seed: int) -> "nn.Module":
+def build(method: str, config: object, *, seed: int) -> "Method":
     """A freshly initialised model; the same seed gives the same weights, and the global generator is left alone."""
     return registry.method_class(method).begin(config, seed=seed)
 
@@ -245,13 +237,13 @@ def _refusal(error: BaseException) -> str:
 
     if not isinstance(error, ExceptionGroup):
         return str(error)
-    found, _ = error.split(OutOfBounds)
+    found: BaseException | None = error.split(OutOfBounds)[0]
     while isinstance(found, ExceptionGroup):
         found = found.exceptions[0]
     return str(found).removesuffix(".") if found else "; ".join(cattrs.transform_error(error))
 
 
-def outline(method: str, config: object) -> "nn.Module":
+def outline(method: str, config: object) -> "Method":
     """The model of a config without memory: its tensors have names, shapes and dtypes, and no values."""
     import torch
 
@@ -259,25 +251,19 @@ def outline(method: str, config: object) -> "nn.Module":
         return registry.method_class(method)(config)
 
 
-def training_only(model: "nn.Module", names: Iterable[str]) -> set[str]:
+def training_only(model: "Method", names: Iterable[str]) -> set[str]:
     """Which of these tensors only training needs: those of the parts that the model's `training_only` names.
 
     MoCo's are its key side and queue: encoding and projecting an image work without.
     """
-    parts = getattr(model, "training_only", ())
-    return {name for name in names if name.split(".")[0] in parts}
+    return {name for name in names if name.split(".")[0] in model.training_only}
 
 
-def _needed(model: "nn.Module", key: str) -> bool:
+def _needed(model: "Method", key: str) -> bool:
     return not training_only(model, (key,))
 
 
-def _encodes(method: str, key: str) -> bool:
-    """Whether a tensor is needed to encode an image."""
-    return key.startswith(registry.method_class(method).encoding)
-
-
-def _load_weights(path: Path, method: str, config: object, *, keep: Callable[[str], bool] = all_tensors) -> "nn.Module":
+def load_weights(path: Path, method: str, config: object, *, keep: Callable[[str], bool] = all_tensors) -> "Method":
     """Build the model without memory, compare the file's header with it, and only then read tensors.
 
     `keep` says which tensors the file must have; the others stay without memory, and using them is an error. What
@@ -362,7 +348,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def save(
-    model: "nn.Module",
+    model: "Method",
     folder: Path,
     *,
     card: dict[str, Any],
@@ -400,23 +386,8 @@ def _named(card: dict[str, Any]) -> dict[str, Any]:
     return card | {"dataset": dataset_name(card), "dataset_path": str(path.resolve())}
 
 
-def save_history(model: "nn.Module", folder: Path, *, step: int) -> None:
-    """Keep the encoder's weights of this moment beside the model that is being trained.
-
-    They are there to be looked back at, so eight bits a weight will do (float8, three of them mantissa); biases and
-    statistics keep half precision.
-    """
-    import torch
-
-    path = folder / HISTORY / f"step-{step:06d}.safetensors"
-    with writing(path.parent):
-        save_weights(
-            model, path, dtype=torch.float16, matrices=torch.float8_e4m3fn, keep=partial(_encodes, model.method)
-        )
-
-
 def save_weights(
-    model: "nn.Module",
+    model: "Method",
     path: Path,
     *,
     dtype: "torch.dtype | None" = None,

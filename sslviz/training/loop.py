@@ -25,7 +25,7 @@ from sslviz.files import writing
 from sslviz.jobs.protocol import Moment as Event
 from sslviz.methods.base import Moment
 from sslviz.paths import expand
-from sslviz.store import checkpoint
+from sslviz.store import checkpoint, history
 from sslviz.store.names import run_folder
 from sslviz.training import snapshots
 from sslviz.training.batches import ImageBatches, TextBatches, batches_for
@@ -173,7 +173,7 @@ class _Run:
         """Keep the encoder's weights of this moment, where the config asks for it."""
         due = self.config.history and any(map(self.progress.passed, HISTORY_AT)) and self.progress.share < 1
         if due and self.config.about.kind == "image":
-            checkpoint.save_history(self.stepper.model, self.folder, step=self.progress.step)
+            history.save_history(self.stepper.model, self.folder, step=self.progress.step)
 
     def finish(self) -> None:
         """Write the model and its card; the state is no longer needed."""

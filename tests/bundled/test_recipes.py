@@ -17,7 +17,7 @@ from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import KNNProbe
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.paths import ROOT, assets_dir
-from sslviz.store import checkpoint, embeddings
+from sslviz.store import checkpoint, embeddings, history
 from sslviz.training.config import config_for
 from sslviz.training.loop import fit
 
@@ -62,8 +62,8 @@ def test_a_card_is_whole_and_its_revision_is_one_of_this_history(name):
         found = subprocess.run(["git", "-C", str(ROOT), "cat-file", "-t", after], capture_output=True, text=True)
         shallow = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--is-shallow-repository"], capture_output=True)
         assert found.stdout.strip() == "commit" or shallow.stdout.strip() == b"true"
-    history = (assets_dir() / "models" / name / checkpoint.HISTORY).is_dir()
-    assert history == (name in WITH_HISTORY)
+    earlier = [step for step, _ in history.load_history(name)]
+    assert len(earlier) == (3 if name in WITH_HISTORY else 0)
 
 
 @pytest.mark.parametrize("name", BUNDLED)

@@ -15,8 +15,8 @@ from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
 from sslviz.methods.vae import VAEConfig
-from sslviz.store import checkpoint
-from sslviz.store.checkpoint import CARD, CONFIG, WEIGHTS, build, list_models, load, load_card, load_history, save
+from sslviz.store import history
+from sslviz.store.checkpoint import CARD, CONFIG, WEIGHTS, build, list_models, load, load_card, save
 
 SMALL = EncoderConfig(channels=1, widths=(4, 8), strides=(2, 2), pool=1)
 CONFIGS = {
@@ -154,12 +154,12 @@ def test_history_can_encode_and_comes_back_in_order(folder):
     from sslviz.evaluation.embedding import encode
 
     for step in (200, 3):
-        checkpoint.save_history(build("simclr", CONFIGS["simclr"], seed=step), folder, step=step)
+        history.save_history(build("simclr", CONFIGS["simclr"], seed=step), folder, step=step)
     x = torch.rand(4, 1, 28, 28)
-    for step, model in load_history(folder):
+    for step, model in history.load_history(folder):
         expected = encode(build("simclr", CONFIGS["simclr"], seed=step), x)
         np.testing.assert_allclose(encode(model, x), expected, atol=0.05 * float(expected.max()))
-    assert [step for step, _ in load_history(folder)] == [3, 200]
+    assert [step for step, _ in history.load_history(folder)] == [3, 200]
     with pytest.raises(Exception, match="meta"):
         model.project(torch.zeros(1, 8)).sum().item()
 
