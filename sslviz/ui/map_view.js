@@ -8,11 +8,12 @@ const FEW = 3000 // points; more of them are drawn smaller
 const PUSHED = 20 // class names that are pushed apart; of more, those that fit are shown
 const views = new WeakMap() // root element -> MapView, so that zoom and tools outlive new data
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".map-view")
   if (!views.has(root)) views.set(root, new MapView(root))
   const view = views.get(root)
   view.send = (ids) => setTriggerValue("picked", ids)
+  if (data.waiting) setTimeout(() => setStateValue("asked", Date.now()), 500) // the pictures are being made
   view.update(data)
   return () => view.release()
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +41,12 @@ class Atlas:
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def atlas(dataset: str) -> Atlas:
-    """The bundled test images of a dataset as one sheet, shrunk where they are many or large."""
-    return make_atlas(test_images(dataset).x)
+def atlas(dataset: str) -> Future[Atlas]:
+    """The bundled test images of a dataset as one sheet, made in a thread beside the page, whose map does not wait."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="sslviz-atlas")
+    sheet = pool.submit(make_atlas, test_images(dataset).x)
+    pool.shutdown(wait=False)
+    return sheet
 
 
 def make_atlas(x: np.ndarray) -> Atlas:
@@ -78,7 +82,7 @@ def show_map(
     label: str,
     chosen: int | None = None,
     selected: Sequence[int] = (),
-    pictures: Atlas | None = None,
+    pictures: Future[Atlas] | None = None,
     hints: Sequence[str] | None = None,
     noun: str = "image",
     guest: tuple[float, float] | None = None,
@@ -96,7 +100,7 @@ def show_map(
         label: what is shown, for a screen reader.
         chosen: the id that is ringed.
         selected: ids that stand out, the others fade; empty: none does.
-        pictures: of all points, for the hover.
+        pictures: of all points, for the hover; the browser asks again until they are there.
         hints: N texts for the hover, in place of class and id.
         noun: what a point is.
         guest: a place beside the points, drawn as a star.
@@ -127,6 +131,7 @@ def show_map(
         if isinstance(value, list) and on_pick is not None and bool(ids) == bool(value):
             on_pick(ids)
 
+    ready = pictures is not None and pictures.done() and pictures.exception() is None
     star = None if guest is None else unit(np.array([guest]))[0]
     ink = theme()
     _MAP(
@@ -140,7 +145,8 @@ def show_map(
             "ink": {"text": plots.INK[ink], "background": PAGE[ink]},
             "chosen": -1 if chosen is None else int(chosen),
             "selected": [int(i) for i in selected],
-            "sprite": pictures and _sprite(pictures, key),
+            "sprite": _sprite(pictures.result(), key) if ready else None,
+            "waiting": pictures is not None and not pictures.done(),
             "hints": None if hints is None else list(hints),
             "noun": noun,
             "guest": None if star is None else {"x": float(star[0]), "y": float(star[1])},
@@ -149,6 +155,7 @@ def show_map(
             "size": size,
         },
         on_picked_change=picked,
+        on_asked_change=lambda: None,
     )
 
 

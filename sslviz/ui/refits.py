@@ -156,7 +156,7 @@ def options(arguments: dict[str, Any]) -> str:
 def form(scene: Scene, h: np.ndarray) -> None:
     """A button that opens the settings of a refit; one for each map that has any."""
     state, state_key = st.session_state, "map_refit"
-    options = [name for name in maps_for(len(h)) if MAPS[name].settings]
+    options = [name for name in MAPS if MAPS[name].settings and name in maps_for(len(h))]
     if not options:
         return
 
@@ -168,8 +168,7 @@ def form(scene: Scene, h: np.ndarray) -> None:
         state.map_waiting = (scene.model, refit)
 
     with st.popover("Refit", icon=":material/refresh:"):
-        first = "umap" if "umap" in options else options[0]
-        name = bound(state_key, first, among=options)
+        name = bound(state_key, options[0], among=options)
         st.segmented_control("Map to fit", options, format_func=title_of, key=state_key, required=True)
         for setting in MAPS[name].settings:
             whole = setting.step >= 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sslviz.errors import UserError
-from sslviz.evaluation.maps import MAPS, fit_map, maps_for, measure, stored_quality, trust
+from sslviz.evaluation.maps import MAPS, MapInfo, fit_map, maps_for, measure, stored_quality, trust
 from sslviz.evaluation.neighbours import neighbours, neighbours_kept
 
 
@@ -248,3 +248,23 @@ def test_maps_are_estimators_of_scikit_learn(method):
 def test_settings_begin_within_their_bounds():
     for info in MAPS.values():
         assert all(setting.low <= setting.default <= setting.high for setting in info.settings)
+
+
+def test_a_map_is_one_file_and_one_entry(h, monkeypatch, tmp_path):
+    """What stands here is all that a new map needs: everything else loops over MAPS."""
+    import sys
+    import types
+
+    file = types.ModuleType("sslviz.evaluation.maps.first_two")
+
+    class FirstTwo:
+        def fit_transform(self, h):
+            return h[:, :2]
+
+    file.estimator = lambda *, seed, n_components, metric: FirstTwo()
+    monkeypatch.setitem(sys.modules, file.__name__, file)
+    entry = MapInfo(title="First two", reads="two numbers of h", paper="none", again="always", places_new_rows=False)
+    monkeypatch.setitem(MAPS, "first_two", entry)
+    found = fit_map(h, "first_two")
+    np.testing.assert_array_equal(found.xy, h[:, :2])
+    assert "first_two" in maps_for(len(h)) and 0 <= found.neighbours_kept <= 10

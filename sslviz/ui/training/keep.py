@@ -43,7 +43,7 @@ def afterwards(identity: str, now: RunRecord) -> None:
                 ui.choose(scene.data, scene.model)
                 st.switch_page(about.file)
     if now.active:
-        st.caption("Its PCA map is ready; UMAP is being fitted.")
+        st.caption("Its first map is ready; others are being fitted.")
     else:
         _handle(identity, scene.model)
 
