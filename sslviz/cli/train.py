@@ -12,7 +12,7 @@ import tyro
 
 from sslviz.cli.output import answer, show_progress, tell
 from sslviz.cli.signals import Interrupted, until_interrupted
-from sslviz.jobs.protocol import Done, Estimated, Moment, Started, Stored, Storing
+from sslviz.jobs.protocol import Done, Estimated, Moment, Progressed, Started, Stored, Storing
 from sslviz.methods.registry import DEFAULT, METHODS
 
 
@@ -26,6 +26,8 @@ def train(args: list[str]) -> None:
         sys.exit(0 if args in (["-h"], ["--help"]) else 2)
     method, dataset, *rest = args
     control = _listen(rest)
+    if control:
+        tell(Progressed("loading PyTorch", 0.0))
     from sslviz.training.config import TrainConfig, config_for
 
     default = config_for(method, dataset)
@@ -113,6 +115,7 @@ def _obedient(run: Any, control: Any) -> None:
 
     try:
         if not run.resume:
+            tell(Progressed("reading the images and measuring a few steps", 0.0))
             run, told = estimate(run)
             tell(Estimated(told.as_dict()))
         done = None

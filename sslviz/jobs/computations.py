@@ -12,6 +12,8 @@ import numpy as np
 
 from sslviz.jobs.worker import Report, Telling
 
+MOST_COMPARED = 5000  # test images, halved
+
 
 def fit_map(h: np.ndarray, settings: dict[str, Any], report: Report) -> dict[str, Any]:
     """Fit a map of h (N, D).
@@ -87,3 +89,44 @@ def image_bounds(model: str, dataset: str, seed: int, report: Telling) -> dict[s
     doing = f"encoding and decoding {len(x):,} test images"
     found = checkpoint.load(model).bound(x, seed=seed, progress=lambda done: report(doing, done))
     return {"mu": found.mu.numpy(), "kl": found.kl.numpy(), "recon": found.recon.numpy()}
+
+
+def compare(models: list[str], dataset: str, seed: int, report: Report) -> dict[str, Any]:
+    """Evaluate models on the same halves of a dataset's bundled test images: one half to learn from, one to test.
+
+    Args:
+        models: names; those without stored h of these images are left out.
+        dataset: whose images.
+        seed: of the halves and of the linear probe.
+        report: told which model's turn it is.
+
+    Returns:
+        `models`, those that were evaluated; `linear` and `knn` (M,), accuracies in [0, 1], NaN where a probe could not
+        be fitted; `n_train` and `n_test`.
+    """
+    from sslviz.data import images
+    from sslviz.errors import UserError
+    from sslviz.evaluation.probes import KNNProbe, LinearProbe
+    from sslviz.methods.registry import METHODS
+    from sslviz.store import checkpoint, embeddings
+
+    y = images.load_images(dataset, "test", bundled=True).y.numpy()
+    order = np.random.default_rng(seed).permutation(len(y))[:MOST_COMPARED]
+    bank, tested = order[::2], np.sort(order[1::2])
+    known = {info.name: info for info in checkpoint.list_models("image")}
+    found: dict[str, list[float]] = {"linear": [], "knn": []}
+    evaluated = []
+    for i, name in enumerate(models):
+        report(f"evaluating {name}", i / len(models))
+        stored = embeddings.load_embeddings(known[name].path) if name in known else None
+        if not stored or len(stored["h"]) != len(y):
+            continue
+        evaluated.append(name)
+        h, metric = stored["h"], METHODS[known[name].method].metric
+        for key, probe in (("linear", LinearProbe(seed=seed)), ("knn", KNNProbe(metric=metric))):
+            try:
+                found[key].append(float(probe.fit(h[bank], y[bank]).score(h[tested], y[tested])))
+            except UserError:
+                found[key].append(float("nan"))
+    accuracies = {key: np.array(values, np.float64) for key, values in found.items()}
+    return {"models": evaluated, "n_train": len(bank), "n_test": len(tested)} | accuracies

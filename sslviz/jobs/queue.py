@@ -133,6 +133,9 @@ class RunQueue:
             if identity in self._entries and self._runs[identity].began is None:
                 ahead = self._waiting()
                 return replace(record, place=self._working() + ahead.index(identity), wait_seconds=self._wait(identity))
+            if record.state == "starting":
+                began = self._runs[identity].began
+                return replace(record, elapsed=0.0 if began is None else self._clock() - began)
             return record
 
     def wait_seconds(self) -> float:

@@ -57,6 +57,8 @@ class RunRecord:
             "failed", or "cut off" where the server ended before the run did.
         place: runs before it in the queue.
         wait_seconds: until it begins, by the budgets and the pace of those before it.
+        elapsed: seconds since its process was started.
+        stage: what it does before its first step, in words.
         step, epoch, progress, seconds, seconds_left, images_per_second: as in `protocol.Moment` and `Stepped`.
         losses, gradients: of the newest step that was told.
         detail: file of the pictures of a step that was asked for alone, and `detail_step` its number.
@@ -74,6 +76,8 @@ class RunRecord:
     state: str = "waiting"
     place: int = 0
     wait_seconds: float = 0.0
+    elapsed: float = 0.0
+    stage: str = ""
     step: int = 0
     epoch: float = 0.0
     progress: float = 0.0
@@ -119,8 +123,14 @@ def heard(record: RunRecord, event: Event) -> RunRecord:
     return replace(record, **change(record, event)) if change else record
 
 
-def _started(record: RunRecord, event: Any) -> dict[str, Any]:
-    return {"info": record.info | event.info}
+def _estimated(record: RunRecord, event: protocol.Estimated) -> dict[str, Any]:
+    rate = event.info.get("images_per_second")
+    stage = f"measured {rate:,.0f} images/s, preparing the run" if rate else record.stage
+    return {"info": record.info | event.info, "stage": stage}
+
+
+def _started(record: RunRecord, event: protocol.Started) -> dict[str, Any]:
+    return {"info": record.info | event.info, "stage": "evaluating it as it stands, before any step"}
 
 
 def _stepped(record: RunRecord, event: protocol.Stepped) -> dict[str, Any]:
@@ -140,7 +150,8 @@ def _monitored(record: RunRecord, event: protocol.Monitored) -> dict[str, Any]:
 
 
 _CHANGES: dict[type[Event], Callable[[RunRecord, Any], dict[str, Any]]] = {
-    protocol.Estimated: _started,
+    protocol.Progressed: lambda record, event: {"stage": event.stage},
+    protocol.Estimated: _estimated,
     protocol.Started: _started,
     protocol.Stepped: _stepped,
     protocol.Monitored: _monitored,

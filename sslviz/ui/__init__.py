@@ -18,4 +18,4 @@ from sslviz.ui.stored import (
     test_images,
 )
 from sslviz.ui.tables import data_rows, model_rows
-from sslviz.ui.work import fit_map, owner, watch, worker
+from sslviz.ui.work import compare, fit_map, owner, watch, worker

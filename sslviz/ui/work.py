@@ -60,6 +60,11 @@ def fit_probe(scene: Scene, h_test: np.ndarray, count: int, seed: int, report: T
     return Evaluation.unpacked(found)
 
 
+def compare(models: list[str], dataset: str, report: Report) -> dict[str, Any]:
+    """Evaluate models in one way, see `jobs.computations.compare`, in a process of its own; a job of `Worker`."""
+    return _background().helper.call("sslviz.jobs.computations:compare", report, models=models, dataset=dataset, seed=0)
+
+
 def fit_map(h: np.ndarray, settings: dict[str, Any], report: Report) -> tuple[np.ndarray, Quality]:
     """Fit a map in a process of its own, since UMAP's compilation would hold up every page here; a job of `Worker`.
 
@@ -85,25 +90,21 @@ def fit_map(h: np.ndarray, settings: dict[str, Any], report: Report) -> tuple[np
 # whose work -----------------------------------------------------------------------------------------------------------
 
 
-@st.cache_resource(show_spinner=False, scope="session", on_release=lambda tab: released(tab))
-def _tab() -> str:
-    """A name for this browser tab; its work ends about a second after the tab has gone."""
-    return uuid.uuid4().hex
-
-
-def released(tab: str) -> None:
-    """Let go of the work of a tab that has gone."""
-    worker().part(Guest(tab))
+@st.cache_resource(show_spinner=False, scope="session", on_release=lambda name: worker().part(Guest(name)))
+def _until_left(name: str) -> str:
+    """Have the work of a session end about a second after its browser tab has gone."""
+    return name
 
 
 def owner() -> Guest:
-    """Who asks: this tab, its browser by the cookie that Streamlit sets, and its network's address where it is known.
+    """Who asks: this session, its browser by the cookie that Streamlit sets, and its network's address.
 
-    Cookie and address are kept as digests: they tell guests apart, and nothing else. A tab that follows a run by its
-    address has taken the name of the run's owner over, as `session_state.owner`.
+    Cookie and address are kept as digests: they tell guests apart, and nothing else. A session that follows a run by
+    its address has taken the name of the run's owner over, as `session_state.owner`.
     """
     cookie = st.context.cookies.get("_streamlit_xsrf", "")
-    return Guest(st.session_state.get("owner", _tab()), _digest(cookie), _digest(st.context.ip_address))
+    name = _until_left(st.session_state.setdefault("owner", uuid.uuid4().hex))
+    return Guest(name, _digest(cookie), _digest(st.context.ip_address))
 
 
 def _digest(text: object) -> str:

@@ -94,13 +94,15 @@ def test_a_run_from_its_start_to_its_end(page, address, tmp_path):
     visit(page, here)
     button(page, "Stop").click()
     button(page, "Go on").wait_for(timeout=10_000)
-    page.get_by_text("Its state is kept").wait_for()
+    page.get_by_text(re.compile(r"resumes it from step [\d,]+")).wait_for()
     settle(page)
     stopped = step(page)
     button(page, "Go on").click()
     until(page, lambda: step(page) > stopped)
-    page.get_by_text("UMAP is being fitted").wait_for()
-    button(page, "Stop").click()
+    page.get_by_text(re.compile("storing maps: ")).wait_for()  # it has ended, and says so
+    assert page.get_by_role("button", name="Pause", exact=True).count() == 0
+    button(page, "Download").wait_for()
+    button(page, "Leave the maps").click()
     page.get_by_text("Back over the epochs").wait_for()
     keep(page, address, tmp_path)
 
@@ -167,4 +169,4 @@ def test_a_server_that_sends_late_leaves_every_part_of_the_page_in_its_place(pag
             until(page, lambda at=at: step(page) > at + 1)
             assert page.locator("[data-testid=stExpander]").count() == 3
         button(page, "Stop").click()
-        page.get_by_text("Its state is kept").wait_for()
+        page.get_by_text(re.compile(r"resumes it from step [\d,]+")).wait_for()

@@ -15,7 +15,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from sslviz import cli, plots
+from sslviz import cli, plots, ui
 from sslviz.bundled import recipes
 from sslviz.errors import ErrorCode
 from sslviz.jobs import protocol, record, request
@@ -109,6 +109,13 @@ def titles(at: AppTest) -> str:
     return "\n".join([*(chart.proto.spec for chart in at.get("plotly_chart")), *drawings(at)])
 
 
+def computed(at: AppTest) -> AppTest:
+    """The page once what it has asked for in the background is there."""
+    while ui.worker()._jobs:
+        time.sleep(0.05)
+    return check(at.run())
+
+
 def button(at: AppTest, label: str):
     return next(b for b in at.button if b.label == label)
 
@@ -118,10 +125,10 @@ def test_the_form_shows_what_goes_in_and_follows_the_method():
     assert at.title[0].value == "Train" and "What goes in" in words(at) and "Where simclr-mnist has ended" in words(at)
     assert [e.label for e in at.expander][-3:] == ["The mathematics", "Reproduce", "Input, process, outcome"]
     for method in ("vae", "moco"):
-        check(at.segmented_control(key="train_method").set_value(method).run())
-        assert at.selectbox(key="train_encoder").value == request.encoders_of(method)[0]
+        check(at.segmented_control(key="method").set_value(method).run())
+        assert at.selectbox(key="train_encoder").value == next(iter(request.encoders_of(method)))
         labels = {n.label for n in at.number_input}
-        assert {s.label for s in request.settings_of(method)} <= labels
+        assert {n.label for n in request.numbers_of(method, 6000)} <= labels
         assert at.code[1].value.startswith(f"sslviz train {method} mnist ")
 
 
@@ -153,10 +160,14 @@ def test_a_finished_run_shows_its_curves_pictures_and_model(method, finished):
     assert f"The model tiny-{method}" in "\n".join(s.value for s in at.subheader)
     assert re.search(r"epoch \d", text) and at.query_params["run"]
     assert all(drawn["alt"] for drawn in drawings(at).values())
+    first = drawings(at)["PCA of h, held-out images"]
+    at = computed(at)
     shown = at.dataframe[-1].value
     assert next(iter(shown["Model"])) == f"tiny-{method}" and len(shown) > 1  # beside the bundled ones
-    first = drawings(at)["PCA of h, held-out images"]
-    slider = at.select_slider(key=f"train_look_tiny-{method}")
+    for column in ("Linear probe", "k-NN"):  # one protocol, with its interval
+        assert all(re.fullmatch(r"[\d.]+ % \([\d.]+ to [\d.]+\)", value) for value in shown[column])
+    assert "One protocol for all" in words(at) and "one training seed" in words(at)
+    slider = at.select_slider(key=f"train_snapshot_tiny-{method}")
     check(slider.set_value(slider.options.index(slider.options[0])).run())
     assert drawings(at)["PCA of h, held-out images"] != first
 
@@ -286,13 +297,13 @@ def test_what_is_drawn_of_a_file_goes_with_the_file(tmp_path):
     """A run may take the name of one that was deleted: its pictures are then others at the same path."""
     file = tmp_path / "step-000000.npz"
     np.savez(file, xy=np.zeros((2, 2)))
-    before, read = view._versions(str(file)), view._arrays(str(file))["xy"]
+    before, read = view.versions(str(file)), view.arrays(str(file))["xy"]
     np.savez(file, xy=np.ones((2, 2)))
     os.utime(file, ns=(0, before[0][1] + 1))
-    assert view._versions(str(file)) != before
-    assert read.max() == 0 and view._arrays(str(file))["xy"].min() == 1
+    assert view.versions(str(file)) != before
+    assert read.max() == 0 and view.arrays(str(file))["xy"].min() == 1
     file.unlink()
-    assert view._versions(str(file)) == ((str(file), 0),) and view._arrays(str(file)) == {}
+    assert view.versions(str(file)) == ((str(file), 0),) and view.arrays(str(file)) == {}
 
 
 def test_the_models_folder_holds_what_the_record_says(finished, folder):

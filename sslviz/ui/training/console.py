@@ -1,4 +1,4 @@
-"""What the page of live training does: it takes orders and follows a run.
+"""What the page of live training does with a run: it starts it, follows it, and passes commands on.
 
 Imports no torch: whatever computes is a process of its own.
 """
@@ -10,17 +10,19 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import plots, ui
-from sslviz.data import images as data
+from sslviz import ui
 from sslviz.errors import ErrorCode, UserError
-from sslviz.jobs import request, task
 from sslviz.jobs.limits import Limits
 from sslviz.jobs.protocol import PAUSE, RESUME, STEP
 from sslviz.jobs.queue import RunQueue
 from sslviz.jobs.record import RunRecord
-from sslviz.ui.training import own_images, view
+from sslviz.jobs.request import TrainingRequest
+from sslviz.methods.registry import METHODS
+from sslviz.paths import hide_folders
+from sslviz.ui import address
+from sslviz.ui.training import pictures, view
 
-# --- the one queue of this server, and who looks at a run ---
+RETRY = "Choose **New run**, open the advanced settings, and take a tenth of the learning rate."
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda runs: runs.close())
@@ -35,20 +37,32 @@ def _viewer() -> str:
     return uuid.uuid4().hex
 
 
+def begin(asked: TrainingRequest) -> None:
+    """Queue a run, and show it.
+
+    Raises:
+        UserError: as `RunQueue.submit`.
+    """
+    st.session_state.train_run = run_queue().submit(asked, ui.owner())
+    address.put("run", st.session_state.train_run)
+    st.rerun()
+
+
 def attached() -> str | None:
     """The id of the run that this page shows: of the address, else of this session; None where there is none."""
-    state = st.session_state
-    identity = st.query_params.get("run") or state.get("train_run") or run_queue().of(ui.owner())
+    state, asked = st.session_state, st.query_params.get("run")
+    identity = asked or state.get("train_run") or run_queue().of(ui.owner())
     if not identity:
         return None
     if len(identity) > 64 or run_queue().record(identity) is None:
-        if st.query_params.get("run"):
+        if asked:
             st.warning("There is no run with this address here any more.", icon=":material/link_off:")
         detach()
         return None
     if mine := run_queue().owner(identity):
         state.owner = mine  # a reload, or a second tab, of the same person
-    state.train_run = st.query_params["run"] = identity
+    state.train_run = identity
+    address.put("run", identity)
     run_queue().join(identity, _viewer())
     return identity
 
@@ -56,137 +70,8 @@ def attached() -> str | None:
 def detach() -> None:
     """Leave a run, which goes on, for the form."""
     st.session_state.pop("train_run", None)
-    st.query_params.pop("run", None)
-
-
-# --- the form ---
-
-
-def form(scene: ui.Scene) -> request.TrainingRequest | None:
-    """Draw the choices and start a run; what goes in, and where a full run has ended, are shown below.
-
-    Returns:
-        the run as chosen, or None where it can't be.
-    """
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="train_form")
-    if "train_method" not in st.session_state:  # not bound by Streamlit, which would put the label into the address
-        asked = st.query_params.get("method")
-        st.session_state.train_method = asked if asked in request.METHODS else "simclr"
-    method = row.segmented_control(
-        "Method", list(request.METHODS), format_func=request.METHODS.get, key="train_method", required=True,
-        width="content",
-    )  # fmt: skip
-    if st.query_params.get("method") != method:
-        st.query_params["method"] = method
-    choices = request.encoders_of(method)
-    if st.session_state.get("train_encoder") not in choices:
-        st.session_state.pop("train_encoder", None)
-    encoder = row.selectbox(
-        "Encoder", choices, format_func=lambda key: request.ENCODERS[key].title, key="train_encoder", width=300
-    )
-    most = run_queue().limits.minutes
-    minutes = row.number_input(
-        "Budget (minutes)", 0.1, most, min(2.0, most), 1.0, format="%g", key="train_minutes", width=150
-    )
-    settings, name, own = _advanced(method)
-    start = row.button("Train", type="primary", icon=":material/play_arrow:", key="train_start", disabled=own.refused)
-    measure = row.button("Measure first", icon=":material/timer:", key="train_measure", disabled=own.refused)
-    if own.refused:
-        return None
-    dataset = own.path or scene.data
-    try:
-        order = request.make_request(
-            method=method, dataset=dataset, encoder=encoder, minutes=minutes, settings=settings, name=name,
-            most_minutes=most,
-        )  # fmt: skip
-        _ask(order, start=start, measure=measure)
-    except UserError as error:
-        st.error(ui.escape(str(error)))
-        order = None
-    _before(scene, method, dataset)
-    return order
-
-
-def _ask(order: request.TrainingRequest, *, start: bool, measure: bool) -> None:
-    """Queue the run or its measurement, and show what was measured."""
-    key = ("estimate", *order.words())
-    if start:
-        st.session_state.train_run = run_queue().submit(order, ui.owner())
-        st.query_params["run"] = st.session_state.train_run
-        st.rerun()
-    if measure:
-        ui.worker().submit(key, ui.owner(), lambda report: task.estimate(order, report))
-    snapshot = ui.watch(key, height=64)
-    if snapshot is not None and snapshot.state == "done":
-        st.markdown(forecast(snapshot.result))
-
-
-def forecast(told: dict[str, Any]) -> str:
-    """One line of what a run will cost: see `sslviz.training.estimate`."""
-    free = f" of {told['free_mb']:,.0f} MiB that are free" if told.get("free_mb") else ""
-    return (
-        f"Measured here, beside whatever else this machine does: **{told['images_per_second']:,.0f} images/s**, so "
-        f"{plots.seconds(told['seconds'])} are {told['steps']:,} steps or {told['epochs']:.1f} epochs. Memory: some "
-        f"{told['memory_mb']:,.0f}{free or ' MiB'}."
-    )
-
-
-def _advanced(method: str) -> tuple[dict[str, float], str, own_images.Choice]:
-    """Folded away: settings with their reasons, the model's name, and a person's own images."""
-    with st.expander("Advanced settings, own images", icon=":material/tune:"):
-        cells = st.grid(3, min_column_width=250, gap="medium")
-        values: dict[str, float] = {}
-        for setting in request.settings_of(method):
-            kind = int if setting.whole else float
-            start = kind(setting.default[method])
-            with cells.cell():
-                values[setting.option] = st.number_input(
-                    setting.label, kind(setting.low), kind(setting.high), start, key=f"train_{method}{setting.option}",
-                    step=1 if setting.whole else start / 10 or 0.1, format=None if setting.whole else "%g",
-                )  # fmt: skip
-                st.caption(setting.reason)
-        with cells.cell():
-            name = st.text_input("Name of the model", key="train_name", placeholder="one is made up", max_chars=64)
-            st.caption("Small letters, digits, dot, dash and underscore. Other people here see the name.")
-        with cells.cell():
-            own = own_images.choose()
-    return values, name.strip(), own
-
-
-def _before(scene: ui.Scene, method: str, dataset: str) -> None:
-    """What goes in, and where a bundled run of this kind has ended."""
-    own = dataset != scene.data
-    images = data.preview(dataset, "train", 48, bundled=True)
-    columns = min(8, len(images))
-    rows = len(images) // columns
-    like = [m for m in ui.models() if m.bundled and m.method == method and m.dataset == dataset]
-    grid = st.grid(2, min_column_width=400, gap="medium")
-    with grid.cell():
-        title = f"What goes in: images of {ui.data_title(dataset)}, no labels"
-        shown, scale = images[: rows * columns], 1 + (images.shape[3] < 40)
-        figure = plots.plot_images(shown, row_labels=[""] * rows, title=title, scale=scale)
-        about = data.describe(dataset)
-        caption = f"{about.n_train:,} images to learn from; {about.n_test:,} are held out, to watch with."
-        ui.show(figure, key="train_input", alt="Training images of the dataset", still=True, caption=caption)
-    with grid.cell():
-        if own or not like:
-            st.markdown("No run of this method on these images is bundled: yours is the first.")
-            return
-        end = ui.Scene(dataset, scene.title, like[0].name, method, like[0].card, like[0].path)
-        xy = ui.stored(end).xy
-        way = "umap" if "umap" in xy else next(iter(xy))
-        ended = ui.test_images(dataset)
-        st.markdown(f"**Where {end.model} has ended:** {way.upper()} of h")
-        ui.show_map(
-            xy[way], ended.y, ended.class_names, key=f"train_like_{end.model}", tools=False, size=400,
-            label="Map of test images by the bundled model",
-        )  # fmt: skip
-        spent = plots.seconds(60 * end.card.get("minutes", 0))
-        caption = f"The bundled run took {spent} on {ui.escape(str(end.card.get('hardware', '?')))}."
-        st.caption(caption)
-
-
-# --- a run ---
+    st.query_params.pop("run", None)  # at once: the run that follows reads the address first
+    address.put("run", None)
 
 
 def watch(identity: str) -> RunRecord:
@@ -196,6 +81,7 @@ def watch(identity: str) -> RunRecord:
     it.
     """
     shown = run_queue().record(identity)
+    assert shown is not None  # `attached` has looked
     _controls(identity, shown)
 
     @st.fragment(run_every=0.7 if shown.active else None)
@@ -211,46 +97,68 @@ def watch(identity: str) -> RunRecord:
     with grid.cell(column_span=2):  # a frame for the fragment alone: what stands below keeps its place
         follow()
     with grid.cell():
-        look = view.chosen(shown)
-        view.map_of(shown, look)
-    view.pictures(shown, look)
+        snapshot = view.chosen(shown)
+        view.map_of(shown, snapshot)
+    pictures.show(shown, snapshot)
     return shown
 
 
 def _beside(now: RunRecord) -> tuple[Any, ...]:
     """What the page shows of a run outside of the fragment."""
-    return now.state, now.stopping, bool(now.maps), now.snapshots[-1:], now.detail_step
+    return now.state, now.stopping, now.storing, now.maps, now.snapshots[-1:], now.detail_step
 
 
 def _controls(identity: str, now: RunRecord) -> None:
     """The buttons that fit a run's state, outside the fragment, so that a tick never swallows a click."""
-    order, go = now.request, run_queue()
+    asked, runs = now.request, run_queue()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train_controls"):
-        st.markdown(f"**{order.name}**: {request.METHODS[order.method]} on {ui.escape(ui.data_title(order.dataset))}")
+        title = METHODS[asked.method].title if asked.method in METHODS else asked.method
+        st.markdown(f"**{ui.escape(asked.name)}**: {title} on {ui.escape(ui.data_title(asked.dataset))}")
+        if now.state == "storing":
+            st.button("Leave the maps", icon=":material/stop:", on_click=runs.stop, args=(identity,), key="train_leave")
+            st.button("New run", icon=":material/add:", on_click=detach, key="train_new")
+            return
         if now.active:
             off = now.stopping or now.state in ("waiting", "starting")
             play = ("Play", RESUME, "play_arrow") if now.state == "paused" else ("Pause", PAUSE, "pause")
-            for label, word, icon in (play, ("One step", STEP, "skip_next")):
-                icon = f":material/{icon}:"
+            for label, command, icon in (play, ("One step", STEP, "skip_next")):
                 st.button(
-                    label, icon=icon, on_click=go.send, args=(identity, word), disabled=off, key=f"train_{word.word}"
-                )
-            st.button("Stop", icon=":material/stop:", on_click=go.stop, args=(identity,), disabled=now.stopping)
+                    label, icon=f":material/{icon}:", on_click=runs.send, args=(identity, command), disabled=off,
+                    key=f"train_{command.word}",
+                )  # fmt: skip
+            st.button("Stop", icon=":material/stop:", on_click=runs.stop, args=(identity,), disabled=now.stopping)
             return
-        if now.resumable and st.button("Go on", type="primary", icon=":material/play_arrow:", key="train_resume"):
+        if now.resumable and st.button("Go on", type="primary", icon=":material/play_arrow:", key="train_go_on"):
             try:
-                go.resume(identity, ui.owner())
+                runs.resume(identity, ui.owner())
                 st.rerun()
             except UserError as error:
-                st.error(ui.escape(str(error)))
+                st.error(ui.escape(hide_folders(str(error))))
         st.button("New run", icon=":material/add:", on_click=detach, key="train_new")
+    _said(now)
+
+
+def _said(now: RunRecord) -> None:
+    """How a run has ended that has left no model, and from where it goes on."""
+    said = ui.escape(hide_folders(now.error))
     if now.state == "cut off":
-        left = "it can go on from where it was saved." if now.resumable else "it had not begun: train again."
-        st.warning(f"The server ended in mid-run, at step {now.step:,}; {left}", icon=":material/power_off:")
+        st.warning(f"The server ended in mid-run, at step {now.step:,}. {kept(now)}", icon=":material/power_off:")
     elif now.state == "failed":
-        st.error(ui.escape(now.error))
+        st.error(said)
         if now.code == ErrorCode.LOSS_NOT_FINITE:
-            st.markdown("Choose **New run**, open the advanced settings, and take a tenth of the learning rate.")
+            st.markdown(RETRY)
+        elif now.resumable:
+            st.markdown(kept(now))
     elif now.state == "stopped":
-        kept = "Its state is kept: **Go on** resumes it." if now.resumable else "Nothing of it was kept."
-        st.info(f"{ui.escape(now.error or f'Stopped at step {now.step:,}.')} {kept}", icon=":material/stop:")
+        st.info(f"{said or f'Stopped at step {now.step:,}.'} {kept(now)}", icon=":material/stop:")
+
+
+def kept(now: RunRecord) -> str:
+    """From which step a run goes on, in words."""
+    if not now.resumable:
+        return "Nothing of it was kept: choose **New run**."
+    if now.saved_step is None:
+        return "**Go on** resumes it from the state that was saved last."
+    if now.saved_step == 0:
+        return "Only its beginning was saved: **Go on** starts again from step 0."
+    return f"**Go on** resumes it from step {now.saved_step:,}."
