@@ -113,7 +113,10 @@ def _info(path: Path, *, bundled: bool) -> ModelInfo:
     if not isinstance(raw.get("dataset"), str):
         raise Damaged("has a card whose dataset is not a name")
     name = path.name if bundled or not bundled_path(path.name).exists() else f"{OWN}{path.name}"
-    return ModelInfo(name, method, dataset_of(raw) or "", path, bundled, raw | read_fields(raw))
+    card = raw | read_fields(raw)
+    if bundled:  # what comes with sslviz has more results than a stranger's card may
+        card["results"] = raw["results"] | card["results"]
+    return ModelInfo(name, method, dataset_of(raw) or "", path, bundled, card)
 
 
 def dataset_name(card: dict[str, Any]) -> str:
