@@ -15,46 +15,25 @@ import numpy as np
 import pytest
 import tinytext
 import torch
+from tinyruns import MODELS, tiny
 
 from sslviz import cli
 from sslviz.errors import UserError
 from sslviz.language import model as language
 from sslviz.language.evaluation import evaluate_masked, pseudo_perplexity
 from sslviz.language.model import MaskedLMConfig
-from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.losses import nt_xent
-from sslviz.methods.moco import MoCoConfig
-from sslviz.methods.simclr import SimCLR, SimCLRConfig
-from sslviz.methods.vae import VAEConfig
+from sslviz.methods.simclr import SimCLR
 from sslviz.store import checkpoint
 from sslviz.training import monitor
 from sslviz.training.config import command_for, config_for
 from sslviz.training.loop import fit
 from sslviz.training.state import STATE
 
-TINY = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
-MODELS = {
-    "vae": VAEConfig(hidden=16, latent_dim=4),
-    "simclr": SimCLRConfig(TINY, 16, 8),
-    "moco": MoCoConfig(TINY, 16, 8, queue_size=64),
-}
-
 
 @pytest.fixture(scope="module")
 def data(own_digits):
     return own_digits(500, 100)
-
-
-def config(method, data, out, **changes):
-    changes = {
-        "model": MODELS[method],
-        "batch_size": 32,
-        "out": out,
-        "device": "cpu",
-        "log_every": 1,
-        "precision": "32-true",
-    } | changes
-    return config_for(method, data, **changes)
 
 
 def losses(events):
@@ -63,7 +42,7 @@ def losses(events):
 
 @pytest.mark.parametrize("method", MODELS)
 def test_a_run_tells_its_story_and_leaves_a_model(method, data, tmp_path):
-    events = list(fit(config(method, data, tmp_path / "m", steps=12)))
+    events = list(fit(tiny(method, data, tmp_path / "m", steps=12)))
     assert [events[0].event, events[-1].event] == ["start", "done"]
     assert [e.step for e in events if e.event == "step"] == list(range(1, 13))
     assert sum(e.event == "monitor" for e in events) == 1
@@ -84,7 +63,7 @@ def test_a_run_tells_its_story_and_leaves_a_model(method, data, tmp_path):
 
 @pytest.mark.parametrize("method", MODELS)
 def test_it_learns(method, data, tmp_path):
-    found = losses(fit(config(method, data, tmp_path / "m", steps=60, batch_size=64, lr=5e-3)))
+    found = losses(fit(tiny(method, data, tmp_path / "m", steps=60, batch_size=64, lr=5e-3)))
     start = {"vae": 0, "simclr": 0, "moco": 10}[method]  # MoCo's queue is random at first, which is easy
     assert np.mean(found[-5:]) < np.mean(found[start : start + 5]) - 0.1
 
@@ -92,7 +71,7 @@ def test_it_learns(method, data, tmp_path):
 @pytest.mark.parametrize("method", MODELS)
 def test_the_same_seed_gives_the_same_run(method, data, tmp_path):
     first, again, other = (
-        losses(fit(config(method, data, tmp_path / str(i), steps=4, seed=seed))) for i, seed in enumerate((0, 0, 1))
+        losses(fit(tiny(method, data, tmp_path / str(i), steps=4, seed=seed))) for i, seed in enumerate((0, 0, 1))
     )
     assert first == again
     assert first != other
@@ -100,13 +79,13 @@ def test_the_same_seed_gives_the_same_run(method, data, tmp_path):
 
 @pytest.mark.parametrize(("budget", "steps"), [({"epochs": 1.0}, 15), ({"steps": 7, "epochs": 1.0}, 7)])
 def test_the_first_budget_reached_ends_the_run(budget, steps, data, tmp_path):
-    last = list(fit(config("vae", data, tmp_path / "m", **budget)))[-1]
+    last = list(fit(tiny("vae", data, tmp_path / "m", **budget)))[-1]
     assert last.step == steps
 
 
 def test_minutes_are_a_budget_and_the_schedule_follows_it(data, tmp_path):
     began = time.perf_counter()
-    events = [e for e in fit(config("vae", data, tmp_path / "m", minutes=0.02)) if e.event == "step"]
+    events = [e for e in fit(tiny("vae", data, tmp_path / "m", minutes=0.02)) if e.event == "step"]
     assert 1.2 <= events[-1].seconds < 3
     assert time.perf_counter() - began < 60
     rates = [e.lr for e in events]
@@ -116,8 +95,8 @@ def test_minutes_are_a_budget_and_the_schedule_follows_it(data, tmp_path):
 
 @pytest.mark.parametrize("method", MODELS)
 def test_a_stopped_run_goes_on_as_if_nothing_had_happened(method, data, tmp_path):
-    whole = losses(fit(config(method, data, tmp_path / "whole", steps=10)))
-    half = config(method, data, tmp_path / "half", steps=10)
+    whole = losses(fit(tiny(method, data, tmp_path / "whole", steps=10)))
+    half = tiny(method, data, tmp_path / "half", steps=10)
     run = fit(half)
     first = []
     for event in run:
@@ -163,27 +142,27 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path, capsys)
 
 
 def test_a_run_is_not_resumed_with_other_settings(data, tmp_path):
-    run = fit(config("vae", data, tmp_path / "m", steps=10))
+    run = fit(tiny("vae", data, tmp_path / "m", steps=10))
     next(run), next(run)
     run.close()
     with pytest.raises(UserError, match="other settings"):
-        list(fit(config("vae", data, tmp_path / "m", steps=10, lr=0.5, resume=True)))
+        list(fit(tiny("vae", data, tmp_path / "m", steps=10, lr=0.5, resume=True)))
     (tmp_path / "m" / STATE).write_bytes(b"broken")
     with pytest.raises(UserError, match="can't be read"):
-        list(fit(config("vae", data, tmp_path / "m", steps=10, resume=True)))
+        list(fit(tiny("vae", data, tmp_path / "m", steps=10, resume=True)))
     with pytest.raises(UserError, match="no run to resume"):
-        list(fit(config("vae", data, tmp_path / "none", steps=10, resume=True)))
+        list(fit(tiny("vae", data, tmp_path / "none", steps=10, resume=True)))
 
 
 def test_a_finished_model_is_never_overwritten(data, tmp_path):
-    list(fit(config("vae", data, tmp_path / "m", steps=2)))
+    list(fit(tiny("vae", data, tmp_path / "m", steps=2)))
     with pytest.raises(UserError, match="finished model"):
-        list(fit(config("vae", data, tmp_path / "m", steps=2)))
+        list(fit(tiny("vae", data, tmp_path / "m", steps=2)))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state(data, tmp_path):
     with pytest.raises(UserError, match="lower --lr"):
-        list(fit(config("vae", data, tmp_path / "m", steps=400, lr=1e6, save_minutes=0.0)))
+        list(fit(tiny("vae", data, tmp_path / "m", steps=400, lr=1e6, save_minutes=0.0)))
     assert not (tmp_path / "m" / checkpoint.WEIGHTS).exists()
     state = torch.load(tmp_path / "m" / STATE, weights_only=True)
     assert all(value.isfinite().all() for value in state["model"].values())
@@ -208,7 +187,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state(data, tmp_p
 def test_bad_settings_are_named(change, word, data, tmp_path):
     if change.get("device") == "cuda" and torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    run = dataclasses.replace(config("vae", data, tmp_path / "m", steps=1), steps=None)
+    run = dataclasses.replace(tiny("vae", data, tmp_path / "m", steps=1), steps=None)
     with pytest.raises(UserError, match=word):
         list(fit(dataclasses.replace(run, **change)))
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -227,7 +206,7 @@ def test_slow_steps_are_told_one_by_one(data, tmp_path, monkeypatch):
         return step(*args)
 
     monkeypatch.setattr(SimCLR, "training_step", slow)
-    events = list(fit(config("simclr", data, tmp_path / "m", steps=3, log_every=100)))
+    events = list(fit(tiny("simclr", data, tmp_path / "m", steps=3, log_every=100)))
     assert [e.step for e in events if e.event == "step"] == [1, 2, 3]
 
 
@@ -238,7 +217,7 @@ def test_an_unknown_method_is_named():
 
 def test_a_queue_smaller_than_a_batch_is_refused(data, tmp_path):
     with pytest.raises(UserError, match="queue"):
-        list(fit(config("moco", data, tmp_path / "m", steps=1, batch_size=65)))
+        list(fit(tiny("moco", data, tmp_path / "m", steps=1, batch_size=65)))
 
 
 def test_a_full_disk_leaves_nothing_half_written(data, tmp_path, monkeypatch):
@@ -247,14 +226,14 @@ def test_a_full_disk_leaves_nothing_half_written(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(UserError, match="free some space"):
-        list(fit(config("vae", data, tmp_path / "m", steps=2)))
+        list(fit(tiny("vae", data, tmp_path / "m", steps=2)))
     assert not [path for path in (tmp_path / "m").rglob("*") if path.is_file()]
 
 
 def test_a_file_in_place_of_the_folder(data, tmp_path):
     (tmp_path / "m").write_text("in the way")
     with pytest.raises(UserError, match="Can't write"):
-        list(fit(config("vae", data, tmp_path / "m" / "deeper", steps=2)))
+        list(fit(tiny("vae", data, tmp_path / "m" / "deeper", steps=2)))
 
 
 def test_the_collapse_gauge(data):
