@@ -28,7 +28,7 @@ export default function ({ data, parentElement }) {
     const left = { curves: 58, map: 2, matrix: 28, picture: data.rows.some((r) => r[1]) ? 56 : 0 }[kind]
     const right = width - (plain ? 2 : data.right), top = 4, bottom = height - ({ curves: 48, matrix: 28 }[kind] || 0)
     const fresh = document.createDocumentFragment()
-    let [x0, x1] = data.x
+    const [x0, x1] = data.x
     let px = (v) => left + (v - x0) / (x1 - x0 || 1) * (right - left)
     const panels = data.panels.map((p) => {
       const high = bottom - p.domain[1] * (bottom - top), low = bottom - p.domain[0] * (bottom - top)
@@ -53,9 +53,10 @@ export default function ({ data, parentElement }) {
     }
     if (kind === "matrix") {
       const size = px(1) - px(0)
-      data.cells.forEach((row, i) => row.forEach((colour, j) => put(fresh, "rect", { x: px(j - 0.5) + 0.5,
-        y: panels[0].py(i - 0.5) + 0.5, width: size - 1, height: size - 1, fill: colour,
-        ...(i === j ? { stroke: "#111", "stroke-width": 2 } : {}) })))
+      for (const [i, row] of data.cells.entries())
+        for (const [j, colour] of row.entries())
+          put(fresh, "rect", { x: px(j - 0.5) + 0.5, y: panels[0].py(i - 0.5) + 0.5, width: size - 1, height: size - 1,
+            fill: colour, ...(i === j ? { stroke: "#111", "stroke-width": 2 } : {}) })
       middle((px(x0) + px(x1)) / 2, panels[0].py(panels[0].y[1]) + 20, data.x_title, 0)
       middle(16, (panels[0].py(panels[0].y[0]) + panels[0].py(panels[0].y[1])) / 2, panels[0].title, -90)
     }
@@ -73,7 +74,7 @@ export default function ({ data, parentElement }) {
         data.x_title)
     }
     for (const t of data.traces) {
-      const p = panels[t.panel], points = t.x.map((x, i) => [x, t.y[i]]).filter(([x, y]) => y !== null)
+      const p = panels[t.panel], points = t.x.map((x, i) => [x, t.y[i]]).filter(([, y]) => y !== null)
       if (t.line && points.length > 1)
         put(fresh, "polyline", { points: points.map(([x, y]) => `${px(x)},${p.py(y)}`).join(" "), fill: "none",
           stroke: t.colour, "stroke-width": 2.5, "stroke-dasharray": { dot: "2 5", dash: "8 6" }[t.dash] || "none" })
