@@ -38,6 +38,7 @@ with left:
         alt="Accuracy of the encoder and of the baselines, with intervals",
         caption=f"{shown.caption} Always naming the largest class: {plots.percent(shown.floor)}.",
     )
+    st.caption(ui.escape(shown.note))
 
 
 def cell_clicked() -> None:
@@ -81,7 +82,7 @@ if len(shown.y):
     )
 if fits:
     st.markdown("**Fits of this visit,** each against baselines on its own labels")
-    st.dataframe(ui.probe.compared(fits), hide_index=True, alt="Fits with their labels, accuracies and differences")
+    st.markdown(ui.probe.compared(fits))
 
 ui.foldouts(
     latex=r"\min_{W, b}\; \frac1n \sum_{i=1}^{n} -\log \operatorname{softmax}(W h'_i + b)_{y_i}"

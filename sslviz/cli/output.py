@@ -9,7 +9,7 @@ from typing import Any
 from sslviz.jobs.protocol import Done, Event, Monitored, Started, Stepped
 
 
-def answer(result: dict[str, Any], json: bool, show: Callable[[], None]) -> None:
+def answer(result: dict[str, Any], json: bool, show: Callable[[], None] = lambda: None) -> None:
     """Print a command's result, as one line of JSON or by `show`."""
     if json:
         print(json_.dumps(strict(result), allow_nan=False), flush=True)

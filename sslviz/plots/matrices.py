@@ -87,7 +87,7 @@ def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, heigh
     long = max(map(len, names), default=0) > 3
     figure.update_xaxes(
         **axis,
-        title="predicted class (cells count images)",
+        title="predicted class",
         tickangle=-45 if long else 0,
         constrain="domain",
         range=[-0.5, count - 0.5],

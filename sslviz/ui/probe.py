@@ -35,6 +35,7 @@ class View:
         title: the protocol in words.
         rows: of the accuracy figure, the encoder's first.
         caption: what to see in them.
+        note: how it was done, and what the intervals cover.
         ids: test images whose predictions are known (n,), row numbers of the bundled ones.
         y, y_pred: their labels and predictions (n,); empty where no predictions are stored.
         errors_title: of the confusion matrix.
@@ -44,6 +45,7 @@ class View:
     title: str
     rows: list[dict[str, Any]]
     caption: str
+    note: str
     ids: np.ndarray
     y: np.ndarray
     y_pred: np.ndarray
@@ -142,35 +144,33 @@ def view(scene: Scene, images: Images, kept: Stored, found: Evaluation | None) -
     return _neighbours(scene)
 
 
-def compared(found: dict[tuple[int, int], Evaluation]) -> list[dict[str, str]]:
-    """A table of fits, each with its own protocol and the difference on its own labels."""
-    return [
-        {
-            "Labels": f"{count:,}",
-            "Seed": str(seed),
-            "This encoder": _percent(each.score.accuracy, each.n_test),
-            "Best baseline": f"{_percent(best.accuracy, each.n_test)}, {baseline_title(best.name)}" if best else "",
-            "On the same labels and test images": _difference(each) if best else "",
-        }
-        for (count, seed), each in found.items()
-        for best in [each.best_baseline]
+def compared(found: dict[tuple[int, int], Evaluation]) -> str:
+    """A table of fits in Markdown, each with its own protocol and the difference on its own labels."""
+    rows = [
+        "| labels | seed | this encoder | best baseline | on the same labels and test images |",
+        "|---|---|---|---|:--|",
     ]
+    for (count, seed), each in found.items():
+        best = each.best_baseline
+        cells = [f"{count:,}", str(seed), _percent(each.score.accuracy, each.n_test)]
+        if best:
+            cells += [f"{_percent(best.accuracy, each.n_test)}, {baseline_title(best.name)}", _difference(each)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def _fitted(scene: Scene, found: Evaluation) -> View:
     rows = [_row(scene.model, found.score.accuracy, METHODS[scene.method].colour, found.n_test)]
     rows += [_row(baseline_title(s.name), s.accuracy, None, found.n_test) for s in found.baselines.values()]
     told = f"{scene.model}: {_percent(found.score.accuracy, found.n_test)}"
-    told += f"; {_difference(found)}. " if found.baselines else "; the baselines on the same labels follow. "
-    told += f"Labels: {found.train_source}. Test images: {found.test_source}. "
-    told += "".join(f"Left out: {baseline_title(name)} ({why}) " for name, why in found.left_out.items())
-    took = (
-        f"Probe fitted in {plots.seconds(found.score.fit_seconds)}, L2 penalty {found.score.l2:g}, chosen on training "
-    )
-    took += f"images held out; {plots.seconds(found.seconds)} in all. "
+    told += f"; {_difference(found)}." if found.baselines else "; the baselines on the same labels follow."
+    note = f"Drawn from: {found.train_source}. Tested on: {found.test_source}. "
+    note += "".join(f"Left out: {baseline_title(name)} ({why}) " for name, why in found.left_out.items())
+    note += f"Probe fitted in {plots.seconds(found.score.fit_seconds)}, all in {plots.seconds(found.seconds)}; its L2 "
+    note += f"penalty, {found.score.l2:g}, was chosen on training images held out. {_intervals(bool(found.baselines))}"
     return View(
-        found.protocol, rows, told + took + _intervals(bool(found.baselines)), np.arange(found.n_test), found.y,
-        found.score.y_pred, "What this probe confuses (% of the true class)", found.largest_class_share,
+        found.protocol, rows, told, note, np.arange(found.n_test), found.y, found.score.y_pred,
+        "What this probe confuses (% of the true class)", found.largest_class_share,
     )  # fmt: skip
 
 
@@ -191,12 +191,12 @@ def _carded(scene: Scene, images: Images, kept: Stored) -> View:
             told += f"; {difference_words(difference, f'the best baseline, {baseline_title(best)}')}"
         else:
             told += f"; the best baseline, {baseline_title(best)}: {_percent(card['baselines'][best], n)}"
-    told += f". {_intervals(bool(card.get('differences')))}"
     y_pred = kept.y_pred.get("linear", np.empty(0, np.int64))
     part = f", on the {len(y_pred):,} of them that are bundled" if 0 < len(y_pred) < n else ""
     ids = np.arange(len(y_pred))
     title_errors = f"What this probe confuses{part} (% of the true class)"
-    return View(title, rows, told, ids, images.y[ids], y_pred, title_errors, _largest(images.y))
+    note = _intervals(bool(card.get("differences")))
+    return View(title, rows, f"{told}.", note, ids, images.y[ids], y_pred, title_errors, _largest(images.y))
 
 
 def _neighbours(scene: Scene) -> View:
@@ -204,10 +204,11 @@ def _neighbours(scene: Scene) -> View:
     n = found.n_test
     title = f"k-NN: {found.n_train:,} test images vote on {n:,} others"
     told = f"{scene.model}: {_percent(found.score.accuracy, n)}. Nothing was fitted for this model yet: fit a linear "
-    told += f"probe for a result beside baselines. {_intervals(False)}"
+    told += "probe for a result beside baselines."
     rows = [_row(scene.model, found.score.accuracy, METHODS[scene.method].colour, n)]
     errors = "What k-NN confuses (% of the true class)"
-    return View(title, rows, told, ids, found.y, found.score.y_pred, errors, found.largest_class_share)
+    y_pred, share = found.score.y_pred, found.largest_class_share
+    return View(title, rows, told, _intervals(False), ids, found.y, y_pred, errors, share)
 
 
 def _row(label: str, accuracy: float, colour: str | None, n: int) -> dict[str, Any]:
