@@ -9,6 +9,7 @@ from sslviz.evaluation.results import confusion
 scene = ui.open_page("probe")
 ui.need_model(scene)
 images, kept = ui.test_images(scene.data), ui.stored(scene)
+ui.need_labels(images)
 names, state = images.class_names, st.session_state
 
 ui.probe.join(scene)

@@ -13,6 +13,7 @@ from sslviz.ui.selection import Scene, choose, data_title, models, need_model, o
 from sslviz.ui.stored import (
     load_model,
     metric_of,
+    need_labels,
     some_of_each,
     stored,
     test_images,

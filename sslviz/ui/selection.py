@@ -53,10 +53,10 @@ def data_title(name: str) -> str:
 
 
 def datasets() -> dict[str, str]:
-    """Datasets by their names in the address: the known ones, and labelled own images that a model here has seen."""
+    """Datasets by their names in the address: the known ones, and own images that a model here has seen."""
     own = {m.dataset for m in models() if m.dataset and m.dataset not in catalog.DATASETS}
     own -= {m.dataset for m in models() if m.card.get("imported")}
-    return {name: name for name in catalog.DATASETS} | {_address(path): path for path in sorted(own) if _labelled(path)}
+    return {name: name for name in catalog.DATASETS} | {_address(path): path for path in sorted(own) if _is_there(path)}
 
 
 def _address(path: str) -> str:
@@ -66,9 +66,9 @@ def _address(path: str) -> str:
 
 
 @st.cache_data(max_entries=32, ttl=60, show_spinner=False)
-def _labelled(path: str) -> bool:
+def _is_there(path: str) -> bool:
     try:
-        return bool(images.describe(path).class_names)
+        return bool(images.describe(path).n_test)
     except UserError:
         return False
 

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Bundled test images as arrays: x (N, C, H, W) uint8, y (N,) int64, class_names, and where they come from."""
+    """Test images as arrays: x (N, C, H, W) uint8, y (N,) int64, class_names, and where they come from.
+
+    Images without labels are shown as one class; `labelled` tells.
+    """
 
     x: np.ndarray
     y: np.ndarray
     class_names: tuple[str, ...]
     source: str
+    labelled: bool = True
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
@@ -37,7 +41,22 @@ def test_images(dataset: str) -> Images:
     about = data.describe(dataset, bundled=True)
     x, y = data.load_arrays(dataset, "test", bundled=True)
     whose = "test images of yours" if about.kind == "own" else "bundled test images"
+    if not about.class_names:
+        return Images(x, np.zeros(len(x), np.int64), ("no label",), f"{len(x):,} {whose}", labelled=False)
     return Images(x=x, y=y, class_names=about.class_names, source=f"{len(x):,} {whose}")
+
+
+def need_labels(images: Images) -> None:
+    """Stop a page that judges by labels with one sentence where the images have none.
+
+    Raises:
+        UserError: they have none.
+    """
+    if not images.labelled:
+        raise UserError(
+            "These images have no labels, which a probe needs: look at their map, or bring them again with y_train and "
+            "y_test."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ import pytest
 from ownimages import arrays
 from streamlit.testing.v1 import AppTest
 
+from sslviz import ui
 from sslviz.jobs import uploads
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,6 +95,33 @@ def test_own_images_can_be_left_taken_up_again_and_deleted(folders):
 def test_a_model_that_is_refused_is_one_sentence():
     at = bring(train_page(), "friend.safetensors", b"\x80\x04not a model", what="Model (.safetensors)")
     assert not at.exception and len(at.error) == 1 and "friend.safetensors" in text(at)
+
+
+@pytest.mark.parametrize("method", ["vae", "simclr"])
+def test_images_without_labels_are_shown_wherever_labels_are_not_needed(tmp_path, monkeypatch, method):
+    from sslviz.bundled.recipes import store_maps
+    from sslviz.training.config import config_for
+    from sslviz.training.loop import fit
+
+    monkeypatch.setenv("SSLVIZ_MODELS", str(tmp_path / "models"))
+    path = tmp_path / "unlabelled.npz"
+    path.write_bytes(file_of(30, 20, y_train=None, y_test=None))
+    config = config_for(method, str(path), steps=2, device="cpu", threads=1, out=tmp_path / "models" / "mine")
+    assert [event.event for event in fit(config)][-1] == "done"
+    list(store_maps(tmp_path / "models" / "mine"))
+    ui.models.clear()
+    try:
+        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=200)
+        at.query_params["data"], at.query_params["model"] = "unlabelled", "mine"
+        at.run()
+        for page in ["home", "embeddings", "train", *(["vae"] if method == "vae" else [])]:
+            at.switch_page(f"pages/{page}.py").run()
+            assert not at.exception and not at.error, (page, text(at))
+            assert at.selectbox(key="scene_data").value == str(path), page
+        at.switch_page("pages/probe.py").run()
+        assert len(at.error) == 1 and "no labels, which a probe needs" in text(at)
+    finally:
+        ui.models.clear()
 
 
 def bomb(path, key, shape, descr, n_bytes, **changes):
