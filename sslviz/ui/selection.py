@@ -170,6 +170,8 @@ def _select(page: PageInfo) -> Scene:
     if options:
         name = here["model"][page.wants] = name or _liveliest(options, page.wants)
     chosen = options.get(name)
+    for brought in (here["data"], chosen.path if chosen else None):
+        uploads.touch(brought)  # what is looked at does not age
     title = data_title(here["data"])
     with st.container(key="head_selection"), st.popover(" · ".join(filter(None, (title, name))), width="stretch"):
         _choices("head", here["data"], name, sets, options)

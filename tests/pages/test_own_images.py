@@ -97,6 +97,7 @@ def test_a_model_that_is_refused_is_one_sentence():
     assert not at.exception and len(at.error) == 1 and "friend.safetensors" in text(at)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["vae", "simclr"])
 def test_images_without_labels_are_shown_wherever_labels_are_not_needed(tmp_path, monkeypatch, method):
     from sslviz.bundled.recipes import store_maps

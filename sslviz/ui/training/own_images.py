@@ -90,8 +90,8 @@ def _in_use(upload: uploads.Upload) -> Choice:
         about, told = None, ""
     if about is not None:
         st.markdown(f"**Own images: {ui.escape(upload.name)}**")
-        st.caption(ui.escape(f"{about.n_train:,} training and {about.n_test:,} test images{told}."))
-    st.caption(f"Kept here until unused for {uploads.keep_days():g} days.")
+        counts = f"{about.n_train:,} training and {about.n_test:,} test images{told}."
+        st.caption(ui.escape(f"{counts} Kept here until unused for {uploads.keep_days():g} days."))
     with st.container(horizontal=True, gap="small"):
         if st.button("Use others", icon=":material/swap_horiz:", key="train_own_other"):
             st.session_state.pop(CHOSEN, None)
