@@ -1,6 +1,7 @@
 """`sslviz fill` and `sslviz eval mlm`: language models."""
 
 from pathlib import Path
+from typing import Any
 
 from tyro.conf import Positional
 
@@ -70,7 +71,9 @@ def evaluate_mlm(
         counts, which = trigram.fit(read_sentences(corpus)), "whole"
     elif (stored := (hub.find(model) or Path()) / trigram.FILE).is_file():
         counts, which = trigram.load(stored), "pruned"
-    result = {"model": model, "file": str(textfile)} | evaluation.evaluate_masked(network, texts, seed=seed)
+    result: dict[str, Any] = {"model": model, "file": str(textfile)} | evaluation.evaluate_masked(
+        network, texts, seed=seed
+    )
     if not result["n_masked"]:
         raise UserError(f"{textfile} has no word that {model} could be asked for; give a text with sentences.")
     result["pseudo_perplexity"], result["n_pseudo"] = evaluation.pseudo_perplexity(network, texts, seed=seed)

@@ -1,7 +1,7 @@
 """`sslviz embed` and `sslviz map`: representations and their maps as files."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tyro.conf import Positional
 
@@ -43,7 +43,7 @@ def map_(
     dataset: Positional[str],
     *,
     out: Path,
-    method: Literal[tuple(MAPS)] = "umap",
+    method: Literal[tuple(MAPS)] = "umap",  # type: ignore[valid-type]
     split: Literal["train", "test"] = "test",
     seed: int = 0,
     settings: tuple[tuple[str, float], ...] = (),
@@ -69,7 +69,8 @@ def map_(
     from sslviz.evaluation.maps import fit_map
 
     h, images, model = encoded(checkpoint, dataset, split, bundled=bundled)
-    found = fit_map(h, method, seed, metric=METHODS[model.method].metric, **dict(settings))
+    chosen: dict[str, Any] = dict(settings)
+    found = fit_map(h, method, seed, metric=METHODS[model.method].metric, **chosen)
     npz.write(out, {"xy": found.xy, "y": images.y.numpy()})
     result = {"path": str(out), "model": checkpoint, "dataset": dataset, "split": split, "method": method}
     result |= {"n": len(h), "trustworthiness": found.trustworthiness, "trustworthiness_n": found.quality.n}

@@ -9,9 +9,9 @@ from typing import Any
 from sslviz.jobs.protocol import Done, Event, Monitored, Started, Stepped
 
 
-def answer(result: dict[str, Any], json: bool, show: Callable[[], None] = lambda: None) -> None:
-    """Print a command's result, as one line of JSON or by `show`."""
-    if json:
+def answer(result: dict[str, Any], json: bool, show: Callable[[], None] | None = None) -> None:
+    """Print a command's result: by `show`, or as one line of JSON."""
+    if json or show is None:
         print(json_.dumps(strict(result), allow_nan=False), flush=True)
     else:
         show()

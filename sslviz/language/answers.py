@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -170,4 +170,8 @@ def _made(kind: type, row: dict[str, Any]) -> Any:
     return kind(**row)
 
 
-_READ = {"tokens_of": partial(_made, Token), "fill": _mask, "fill_in_turn": partial(_made, Step)}
+_READ: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "tokens_of": partial(_made, Token),
+    "fill": _mask,
+    "fill_in_turn": partial(_made, Step),
+}

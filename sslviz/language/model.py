@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +29,7 @@ from sslviz.methods.losses import masked_cross_entropy
 
 if not torch.cuda.is_available():
     # transformers loads torch's compiler, and that Triton where it is installed: 80 MB for code that runs on GPUs only
-    sys.modules.setdefault("triton", None)
-
-MOST_WORDS = 100_000  # more than a sentence has
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,13 @@ class MaskedLM(Method):
 
     def __init__(self, model: nn.Module, tokenizer: Any, config: MaskedLMConfig | None = None, name: str = "") -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.tokenizer = tokenizer
         self.config = config or MaskedLMConfig()
         self.name = name
 
     @classmethod
-    def begin(cls, config: MaskedLMConfig, *, seed: int, data: Any = None) -> Self:
+    def begin(cls, config: MaskedLMConfig, *, seed: int, data: Any = None) -> Any:
         """The model of `config.base`, ready to be trained further on sentences; see `load_base`."""
         return load_base(config, seed=seed, frequencies=data.frequencies() if data is not None else None)
 
@@ -282,7 +280,7 @@ def _check_next_sentence(config: dict[str, Any], name: str) -> None:
         raise UserError(f"{name} has no next-sentence head; choose one that has, such as bert-base-uncased.")
 
 
-def _from_folder(kind: Any, folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+def _from_folder(kind: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     """A model and what its files lack. Attention is computed in the open: it can be shown, and short text is fast."""
     return kind.from_pretrained(
         folder, output_loading_info=True, local_files_only=True, dtype=torch.float32, attn_implementation="eager"
@@ -394,7 +392,7 @@ def _round(path: Path) -> None:
 
 
 @torch.no_grad()
-def _begin_head(model: nn.Module, frequencies: Tensor | None) -> None:
+def _begin_head(model: Any, frequencies: Tensor | None) -> None:
     transform = model.cls.predictions.transform
     transform.dense.weight.copy_(torch.eye(len(transform.dense.weight)))
     transform.dense.bias.zero_()

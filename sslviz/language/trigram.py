@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -207,7 +208,7 @@ class Trigram:
         """Write the counts of at most 65,536 words; those over 65,535 are cut to that in pairs and triples."""
         a, b, n2 = self.bigrams.T
         context = np.searchsorted(_pack(a, b), _pack(*self.trigrams[:, :2].T))
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "vocabulary": np.frombuffer("\n".join(self.vocabulary[3:]).encode(), np.uint8),
             "unigrams": self.unigrams.astype(np.int32),
             "pairs": np.bincount(a, minlength=len(self.unigrams)).astype(np.int32),
@@ -230,7 +231,7 @@ class _Index:
         self.key, self.value, self.n = key[order], value[order], n[order]
         self.left = self.n if left is None else left[order]
 
-    def row(self, key: int) -> _Row:
+    def row(self, key: Any) -> _Row:
         first, last = np.searchsorted(self.key, (key, key + 1))
         return self.value[first:last], self.n[first:last], self.left[first:last]
 
@@ -330,7 +331,8 @@ def _sums(key: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return total - np.repeat(before, np.diff(first, append=len(key)))
 
 
-def _pack(first: np.ndarray | int, second: np.ndarray | int) -> np.ndarray:
+def _pack(first: Any, second: Any) -> Any:
+    """Numbers of two words, whole numbers or arrays of them, as one."""
     return (first << _BITS) | second
 
 

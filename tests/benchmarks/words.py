@@ -11,6 +11,7 @@ import asyncio
 import random
 import statistics
 import sys
+from typing import Any
 
 import tyro
 from load import Findings, Session, enter, resident_mb, serve
@@ -22,15 +23,31 @@ FRAMES = (
 )  # fmt: skip
 
 
+class Reader(Session):
+    """A person who sees whether an answer is on show."""
+
+    answered = False
+
+    def _see(self, element: Any) -> None:
+        super()._see(element)
+        self.answered |= element.WhichOneof("type") == "markdown" and "first with" in element.markdown.body
+
+
 async def read(port: int, count: int, found: Findings) -> list[float]:
     """Seconds of each answer but the first, which loads the model."""
     async with enter(port) as stream:
-        person = Session(0, stream, found)
+        person = Reader(0, stream, found)
         await person.go("language")
         texts = [frame.format(thing) for thing in THINGS for frame in FRAMES]
         random.shuffle(texts)
+        while not person.answered:  # the page stands before its model is loaded
+            await person.ask("loading", typed=texts[-1])
+            await asyncio.sleep(0.2)
         for text in texts[: count + 1]:
+            person.answered = False
             await person.ask("answer", typed=text)
+            if not person.answered:
+                found.complaints.append(f"no answer to {text!r}")
     return found.waits["answer"][1:]
 
 
