@@ -136,4 +136,4 @@ def test_it_is_on_every_page(house):
     seen = {page: text for page, _, text in map(json.loads, [line for line in told if line.startswith('["')])}
     assert seen.keys() == {page for page, _ in visits}
     assert "twins-mnist" in seen["embeddings"] and "twins-mnist" in seen["probe"]
-    assert seen["train"]
+    assert "sslviz train barlow mnist" in seen["train"] and "def barlow_twins" in seen["train"]
