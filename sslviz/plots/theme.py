@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import textwrap
 
 import plotly.graph_objects as go
@@ -87,6 +89,7 @@ def share(probability: float) -> str:
 
 def in_ink(figure: go.Figure, theme: str) -> go.Figure:
     """Return a copy whose words have the ink of a theme, "light" or "dark": a host's own greys are faint from afar."""
+    settle()
     ink = INK.get(theme, INK["light"])
     figure = go.Figure(figure)
     figure.update_layout(font_color=ink, legend_font=dict(color=ink, size=14))
@@ -112,7 +115,17 @@ def without_title(figure: go.Figure, *, tools: bool) -> tuple[str, go.Figure]:
     return title, copy
 
 
+def settle(module: str = "pandas") -> None:
+    """Wait for a thread that is importing a module: Plotly looks into pandas as soon as its name is known.
+
+    Nothing is imported that nobody else imports.
+    """
+    if module in sys.modules:
+        importlib.import_module(module)
+
+
 def new_figure(title: str, *, height: int) -> go.Figure:
+    settle()
     axis = dict(tickfont_size=14, title_font_size=15)  # here and not in the template, which a page's theme overrides
     return go.Figure(layout=dict(template="sslviz", title_text=title, height=height, xaxis=axis, yaxis=axis))
 

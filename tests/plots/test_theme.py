@@ -1,14 +1,18 @@
 """Colours, ink and words of all figures, and what every figure keeps to."""
 
+import importlib
 import re
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 from pathlib import Path
 
 import numpy as np
 
 from sslviz import plots
+from sslviz.plots import theme
 
 ROOT = Path(__file__).parents[2]
 NAMES = tuple("0123456789")
@@ -66,3 +70,18 @@ def test_every_figure_has_a_title():
     source = (ROOT / "sslviz/plots/__init__.py").read_text()
     for head in re.findall(r"^def (plot_\w+\(.*?)\) -> ", source, re.M | re.S):
         assert "title: str" in head, head
+
+
+def test_a_figure_waits_for_a_module_that_another_thread_is_importing(tmp_path, monkeypatch):
+    """Plotly would look into a pandas that is only begun ("partially initialized module")."""
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.5)\nSeries = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    thread = threading.Thread(target=importlib.import_module, args=("slow_to_import",))
+    thread.start()
+    while "slow_to_import" not in sys.modules:
+        time.sleep(0.01)
+    theme.settle("slow_to_import")
+    assert sys.modules["slow_to_import"].Series == 1
+    thread.join()
+    theme.settle("never_imported_by_anyone")
+    assert "never_imported_by_anyone" not in sys.modules
