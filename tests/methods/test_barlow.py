@@ -22,6 +22,9 @@ def blocks():
     return dict(re.findall(r"```python\n# (sslviz/methods/\w+\.py)\n(.*?)```", text, flags=re.DOTALL))
 
 
+slow = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     """A copy of the package with the example in it, and its environment."""
@@ -72,6 +75,7 @@ def test_the_example_is_short():
     assert sum(len(text.splitlines()) for text in code.values()) < 80
 
 
+@slow
 def test_it_trains_from_the_command_line_and_is_watched(house, trained):
     losses = [event["losses"]["loss"] for event in trained if event["event"] == "step"]
     assert len(losses) == 80 and sum(losses[-10:]) < 0.8 * sum(losses[:10])
@@ -81,11 +85,13 @@ def test_it_trains_from_the_command_line_and_is_watched(house, trained):
     assert card["method"] == "barlow" and card["command"].startswith("sslviz train barlow ")
 
 
+@slow
 def test_it_is_estimated(house, data):
     told = sslviz(house, "train", "barlow", data, *SMALL, "--minutes", 1, "--estimate", "--json")
     assert json.loads(told)["steps"] > 1
 
 
+@slow
 def test_its_numbers_are_held_to_their_bounds(house, data):
     folder, environment = house
     command = [sys.executable, "-m", "sslviz", "train", "barlow", data, "--model.redundancy", "2"]
@@ -93,6 +99,7 @@ def test_its_numbers_are_held_to_their_bounds(house, data):
     assert done.returncode == 1 and "--model.redundancy must lie in 0 to 1, not 2" in done.stderr
 
 
+@slow
 def test_it_is_exported_imported_and_probed(house, trained, data):
     file = house[0] / "twins.safetensors"
     sslviz(house, "models", "export", "twins", file)
@@ -109,11 +116,26 @@ def test_it_is_exported_imported_and_probed(house, trained, data):
 
 VISIT = """
 import json, os, sys
+from dataclasses import replace
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
-from sslviz import plots
 from sslviz.bundled import recipes
-next(iter(recipes.store_maps(Path(os.environ["SSLVIZ_MODELS"]) / "twins-mnist")))
+from sslviz.jobs.process import RunProcess
+from sslviz.jobs.protocol import Stored
+from sslviz.jobs.record import key_of
+from sslviz.jobs.request import TrainingRequest
+from sslviz.methods.encoders import EncoderConfig
+from sslviz.training.config import config_for
+from sslviz.training.loop import fit
+folder = Path(os.environ["SSLVIZ_MODELS"]) / "twins-mnist"
+run = RunProcess(TrainingRequest("barlow", "mnist", (), 1.0, "twins-mnist"), folder, key=key_of("an-id-of-a-run"))
+encoder = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2))
+config = config_for("barlow", "mnist", steps=20, live=True, out=folder, threads=1, batch_size=32, device="cpu")
+for event in fit(replace(config, model=replace(config.model, encoder=encoder), precision="32-true")):
+    run.hear(event)
+run.hear(Stored(next(iter(recipes.store_maps(folder))), str(folder)))
+run.record = run.ended(0)
+run.write()
 for page, address in json.loads(sys.argv[1]):
     at = AppTest.from_file("app.py", default_timeout=200)
     at.query_params.update(address)
@@ -126,14 +148,15 @@ for page, address in json.loads(sys.argv[1]):
 """
 
 
+@slow
 def test_it_is_on_every_page(house):
-    """The page that decodes shows another model; the train page offers the method with its settings and its command."""
-    words = ("train", "barlow", "mnist", *SMALL, "--steps", 20, "--name", "twins-mnist", "--monitors", 1)
-    sslviz(house, *words)
+    """The page that decodes shows another model; the train page offers the method, and shows a run of it."""
     pages = [(page, {"model": "twins-mnist"}) for page in ("home", "vae", "embeddings", "probe")]
-    visits = [*pages, ("train", {"method": "barlow"})]
+    visits = [*pages, ("train", {"method": "barlow"}), ("train", {"run": "an-id-of-a-run"})]
     told = run(house, "-c", VISIT, json.dumps(visits)).splitlines()
-    seen = {page: text for page, _, text in map(json.loads, [line for line in told if line.startswith('["')])}
-    assert seen.keys() == {page for page, _ in visits}
-    assert "twins-mnist" in seen["embeddings"] and "twins-mnist" in seen["probe"]
-    assert "sslviz train barlow mnist" in seen["train"] and "def barlow_twins" in seen["train"]
+    seen = [(page, text) for page, _, text in map(json.loads, [line for line in told if line.startswith('["')])]
+    assert [page for page, _ in seen] == [page for page, _ in visits]
+    _, _, embeddings, probe, form, watched = (text for _, text in seen)
+    assert "twins-mnist" in embeddings and "twins-mnist" in probe
+    assert "sslviz train barlow mnist" in form and "def barlow_twins" in form
+    assert "Views of one image agree at" in watched and "Spread" in watched
