@@ -18,11 +18,12 @@ class Interrupted(BaseException):
 
     Attributes:
         number: of the signal.
+        step: from which a training goes on; None where no state was kept.
     """
 
-    def __init__(self, number: int, message: str = "") -> None:
+    def __init__(self, number: int, message: str = "", *, step: int | None = None) -> None:
         super().__init__(message)
-        self.number = number
+        self.number, self.step = number, step
 
 
 @contextmanager
@@ -76,4 +77,4 @@ def until_interrupted(events: Generator[Moment, str | None, None]) -> Iterator[M
             if isinstance(event, Started) and event.step == 0:
                 raise Interrupted(told[0], "stopped before the first step; there is no state to keep")
             yield Stopped(**{item.name: getattr(event, item.name) for item in dataclasses.fields(Moment)})
-            raise Interrupted(told[0], f"stopped at step {event.step:,}; its state is kept")
+            raise Interrupted(told[0], f"stopped at step {event.step:,}; its state is kept", step=event.step)

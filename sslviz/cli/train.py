@@ -75,12 +75,13 @@ def _to_the_end(run: Any, args: list[str], *, json: bool) -> None:
         else:
             show_progress(told())
     except Interrupted as end:
-        if not name or "kept" not in str(end):
+        if not name or end.step is None:
             raise
         words = [word for word in args if word != "--resume"]
         named = [] if run.out or run.name else ["--name", name]
         command = shlex.join(["sslviz", "train", *words, *named, "--resume"])
-        raise Interrupted(end.number, f"{end}; go on from there with: {command}") from None
+        told = f"{end}; go on from there with: {command}"
+        raise Interrupted(end.number, told, step=end.step) from None
 
 
 def _estimate(run: Any, *, json: bool) -> None:

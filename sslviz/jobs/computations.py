@@ -87,7 +87,8 @@ def image_bounds(model: str, dataset: str, seed: int, report: Telling) -> dict[s
     report("loading the model", 0.0)
     x = load_images(dataset, "test", bundled=True).x
     doing = f"encoding and decoding {len(x):,} test images"
-    found = checkpoint.load(model).bound(x, seed=seed, progress=lambda done: report(doing, done))
+    network: Any = checkpoint.load(model)
+    found = network.bound(x, seed=seed, progress=lambda done: report(doing, done))
     return {"mu": found.mu.numpy(), "kl": found.kl.numpy(), "recon": found.recon.numpy()}
 
 

@@ -5,7 +5,8 @@
 Starts the app on a free port of this machine, with an empty folder of own models, and stops it again, whatever happens.
 Each session walks from page to page, moves a slider where there is one, and follows what refreshes itself, as a browser
 does; the trainers press Train and watch. Prints the median and the 95th percentile of what they waited for, and the
-peak of the memory that the server and its workers hold (resident sets, summed; Linux). The exit status is 1 where
+peak of the memory that the server and its workers hold (resident sets, summed; Linux), after a line that names the
+machine, without which the times say nothing. The exit status is 1 where
 a page failed or did not answer, more runs went on than the queue allows, a session was shown another's run, a process
 outlived its server, or the memory passed its limit.
 """
@@ -13,6 +14,7 @@ outlived its server, or the memory passed its limit.
 import asyncio
 import itertools
 import os
+import platform
 import random
 import signal
 import socket
@@ -38,6 +40,7 @@ from websockets.exceptions import ConnectionClosed
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("home", "vae", "embeddings", "probe", "train")
 ANSWER = 120.0  # seconds after which a page counts as one that does not answer
+LOAD_BEFORE = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # of the last minute
 OUTLIVE = 60.0  # seconds in which a worker must have noticed that its server has gone
 
 
@@ -226,6 +229,16 @@ def serve() -> Iterator[tuple[int, subprocess.Popen]]:
                     server.wait()
 
 
+def machine() -> str:
+    """The processor, its cores that this process may use, the memory, and how busy it was with other things."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    models = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    busy = f"; load before it began {LOAD_BEFORE:.1f}" if LOAD_BEFORE is not None else ""
+    return f"{models[0] if models else platform.machine()}, {cores} cores, {memory:.0f} GiB{busy}"
+
+
 def family(pid: int) -> list[int]:
     """A process and all that descend from it."""
     children = defaultdict(list)
@@ -316,7 +329,8 @@ def main(
     outlived = [pid for pid in left if trains(pid)]
     shown = [identity for runs in found.runs.values() for identity in runs]
     asked = sum(1 for number in range(trainers) if found.runs[number])
-    print(f"{sessions} sessions, {trainers} of them training, {seconds:.0f} s, {os.cpu_count()} cores")
+    print(f"{machine()}")
+    print(f"{sessions} sessions, {trainers} of them training, {seconds:.0f} s, {think:g} s between two things")
     print(f"  the very first visit to every page took {found.cold:.1f} s in all")
     for kind, waits in sorted(found.waits.items()):
         p50, p95 = np.percentile(waits, [50, 95]) * 1000

@@ -39,7 +39,7 @@ def step(page) -> int:
     """The step that the page tells; 0 where it tells another progress."""
     progress = page.locator("[data-testid=stProgress]").first
     try:
-        found = re.search(r"step ([\d,]+) of", progress.inner_text())
+        found = re.search(r"[Ss]tep ([\d,]+) of", progress.inner_text())
     except TimeoutError:
         fail(page)
     return int(found[1].replace(",", "")) if found else 0

@@ -16,6 +16,7 @@ from sslviz.jobs.record import RunRecord
 from sslviz.methods.registry import METHODS
 from sslviz.paths import hide_folders
 from sslviz.store import bundle, checkpoint, embeddings
+from sslviz.ui.page_shell import PATH
 from sslviz.ui.training import console
 
 
@@ -41,8 +42,10 @@ def _open_elsewhere(scene: ui.Scene) -> None:
     """Buttons to the pages that can show the model."""
     method = METHODS.get(scene.method)
     with st.container(horizontal=True, gap="small"):
-        for page in ("embeddings", "probe", *(["vae"] if method is not None and method.decoder else [])):
-            about = ui.PAGES[page]
+        for page, about in ui.PAGES.items():
+            shows = about.model and about.path is PATH and page != "home"
+            if not shows or (about.wants and not getattr(method, about.wants, False)):
+                continue
             if st.button(about.name, icon=about.icon, key=f"train_to_{page}"):
                 ui.choose(scene.data, scene.model)
                 st.switch_page(about.file)

@@ -22,6 +22,13 @@ from sslviz.ui.training import curves
 
 PROGRESS = 64  # pixels of the bar, and of what stands beside it
 HEIGHT = 350  # of the three figures beside one another
+ENDS = {
+    "paused": "Paused at ",
+    "done": "Trained, ",
+    "stopped": "Stopped at ",
+    "failed": "Failed at ",
+    "cut off": "Cut off at ",
+}
 DASHES = ("solid", "dot", "dash")
 
 
@@ -43,8 +50,9 @@ def doing(now: RunRecord) -> str:
         return f"Trained, {at[0]}; storing maps: {_map_title(now.storing) if now.storing else 'encoding test images'}."
     at += [f"{now.images_per_second:,.0f} images/s"] if now.images_per_second and now.state == "running" else []
     at += [f"{plots.seconds(now.seconds_left)} left"] if now.active and now.seconds_left else []
-    before = "stopping; " if now.stopping else "paused; " if now.state == "paused" else ""
-    return before + ", ".join(at)
+    before = "Stopping," if now.stopping else ENDS.get(now.state, "")
+    said = f"{before} {', '.join(at)}".strip()
+    return said[0].upper() + said[1:]
 
 
 def _map_title(name: str) -> str:
