@@ -239,8 +239,8 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
     results: dict[str, Any] = evaluation.evaluate_masked(model, texts, seed=seed)
     results["pseudo_perplexity"], results["n_pseudo"] = evaluation.pseudo_perplexity(model, texts, seed=seed)
     spans = evaluation.masked_spans(model, texts, seed=seed)
-    results |= counts.judge(texts, spans) | {"trigram_counts": "whole"}
-    results["trigram_pruned"] = pruned.judge(texts, spans)
+    results |= counts.evaluate(texts, spans) | {"trigram_counts": "whole"}
+    results["trigram_pruned"] = pruned.evaluate(texts, spans)
     results["by_source"] = {
         path.stem.removeprefix("heldout-"): evaluation.evaluate_masked(model, read_sentences(path), seed=seed)
         for path in sorted(corpus.glob("heldout-*.txt"))

@@ -20,7 +20,8 @@ def fill_(
     """Fill each [MASK] of a sentence with what a masked language model predicts.
 
     Args:
-        text: a sentence with [MASK] in it.
+        text: a sentence with [MASK] in it, up to 32 of them; each is one token, and letters that touch it are the rest
+            of its word, as in [MASK]ing.
         model: a bundled or own model's name, a folder, or a name on the Hub.
         top_k: predictions a mask.
         temperature: the logits are divided by it.
@@ -79,7 +80,7 @@ def evaluate_mlm(
     result["pseudo_perplexity"], result["n_pseudo"] = evaluation.pseudo_perplexity(network, texts, seed=seed)
     result |= {"trigram_counts": which, "trigram_top1": None, "trigram_left_top1": None, "seed": seed}
     if counts:
-        result |= counts.judge(texts, evaluation.masked_spans(network, texts, seed=seed))
+        result |= counts.evaluate(texts, evaluation.masked_spans(network, texts, seed=seed))
 
     def show() -> None:
         print(f"{result['n_masked']:,} masked words in {result['n_sentences']:,} sentences of {textfile}")

@@ -88,6 +88,21 @@ def split_sentences(text: str) -> list[str]:
     return sentences
 
 
+def few_sentences(path: Path, most: int = 200_000) -> int | None:
+    """How many sentences of a small text file are trained on, or None where it is larger or can't be read.
+
+    Args:
+        path: of the file.
+        most: bytes that are worth reading for it.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > most:
+            return None
+        return max(1, len(read_sentences(path)) - 1)
+    except (OSError, UserError):
+        return None
+
+
 def hold_out(sentences: Sequence[str], share: float) -> tuple[list[str], list[str]]:
     """Sentences to train on, and the last ones, which are only watched: at least one of each.
 

@@ -134,7 +134,7 @@ class Trigram:
             )
         return hits / max(1, total)
 
-    def judge(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]) -> dict[str, float]:
+    def evaluate(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]) -> dict[str, float]:
         """`top1` as results name it: "trigram_top1" from both sides, "trigram_left_top1" from the left alone."""
         return {
             "trigram_top1": self.top1(texts, spans),

@@ -11,9 +11,11 @@ from tyro.conf import Suppress
 from sslviz.data.catalog import ALIASES, DATASETS
 from sslviz.data.images import describe
 from sslviz.errors import UserError
+from sslviz.language import text
 from sslviz.methods import registry
 from sslviz.methods.config import Bounds, MethodConfig, check_bounds
 from sslviz.methods.policies import ViewPolicy, check_blur, policy_for
+from sslviz.paths import expand
 
 BUDGETS = ("epochs", "steps", "minutes")
 
@@ -102,6 +104,8 @@ def config_for(method: str, dataset: str, **changes: Any) -> TrainConfig:
     if any(changes.get(budget) is not None for budget in BUDGETS):
         defaults.pop("epochs", None)
     if about.kind == "text":
+        if few := text.few_sentences(expand(dataset)):  # own sentences may be few
+            defaults["batch_size"] = min(defaults.get("batch_size", 256), few)
         return TrainConfig(dataset, **{"model": make(), **defaults, **changes})
     dataset = ALIASES.get(dataset, dataset)
     known = DATASETS.get(dataset)

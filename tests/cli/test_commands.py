@@ -266,3 +266,18 @@ def test_eval_mlm_judges_beside_trigrams(capsys, bert, tmp_path):
     )
     file.write_text("... 12 !", encoding="utf-8")
     assert run(capsys, "eval", "mlm", bert, file)[0] == 1
+
+
+def test_a_text_of_few_sentences_trains_and_one_of_one_gets_a_sentence(capsys, bert, tmp_path):
+    file, base = tmp_path / "t.txt", ["--model.base", bert, "--steps", 2]
+    file.write_text("One sentence only.", encoding="utf-8")
+    status, out, err = run(capsys, "train", "mlm", file, *base, "--out", tmp_path / "one")
+    assert status == 1 and "more sentences" in err and "Traceback" not in out + err
+    file.write_text("The cat sat. The dog sat. The bird sang.", encoding="utf-8")  # fewer than a batch
+    status, out, _ = run(capsys, "train", "mlm", file, *base, "--out", tmp_path / "few", "--json")
+    assert status == 0 and json.loads(out.splitlines()[-1])["event"] == "done"
+    card = json.loads((tmp_path / "few" / "card.json").read_text())
+    assert card["batch_size"] == 2 and card["n_train"] == 2
+    file.write_text("Кошка сидит на столе. Собака спит под деревом. Мы идём домой. " * 40, encoding="utf-8")
+    status, out, _ = run(capsys, "train", "mlm", file, *base, "--out", tmp_path / "ru", "--json")
+    assert status == 0 and json.loads(out.splitlines()[0])["info"]["n_train"] == 119

@@ -196,3 +196,20 @@ def test_a_home_that_the_shell_has_left_is_expanded(tmp_path, monkeypatch, capsy
     assert cli.main(["fill", "The [MASK] sat.", "--model", "~/bert"]) == 0
     assert cli.main(["models", "export", "vae-mnist-2d", "~/vae.safetensors"]) == 0
     assert bert.is_dir() and (tmp_path / "vae.safetensors").is_file()
+
+
+def test_where_nothing_can_be_written_compiled_code_goes_to_the_temporary_folder(tmp_path):
+    """numba refuses to compile without a folder for its cache: neither the package's nor a home's can be written."""
+    code = """
+import os
+writable = os.access
+os.access = lambda path, mode, **options: mode != os.W_OK and writable(path, mode, **options)
+from sslviz.evaluation.maps.umap import give_numba_a_cache
+give_numba_a_cache()
+assert os.path.isdir(os.environ["NUMBA_CACHE_DIR"])
+os.access = writable
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
+    environment |= {"TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert [path.name.startswith("sslviz-numba-") for path in tmp_path.iterdir()] == [True]

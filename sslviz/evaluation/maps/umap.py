@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+def give_numba_a_cache() -> None:
+    """Let numba keep compiled code in the temporary folder where neither umap's own folder nor a home can be written:
+    it refuses to compile otherwise."""
+    if "NUMBA_CACHE_DIR" in os.environ or (found := find_spec("umap")) is None or found.origin is None:
+        return
+    home = os.path.expanduser("~")
+    if not any(os.access(folder, os.W_OK) for folder in (os.path.dirname(found.origin), home)):
+        os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="sslviz-numba-")
 
 
 class UMAPMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -52,6 +65,7 @@ class UMAPMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises:
             ValueError: h is no finite matrix of at least two rows.
         """
+        give_numba_a_cache()
         from umap import UMAP
 
         h = validate_data(self, h, dtype=[np.float64, np.float32], ensure_min_samples=2)

@@ -81,6 +81,9 @@ def answer(asked: Asked) -> None:
         _in_turn(asked, masks)
     unknown = sum(p.id == asked.speaker.model.tokenizer.unk_token_id for p in asked.tokens)
     said = f", {unknown} of them unknown to it" if unknown else ""
+    masked = [p for p in asked.tokens if p.position in asked.masks and p.word is not None]
+    if any(asked.text[p.end : p.end + 1].isalnum() or asked.text[: p.start][-1:].isalnum() for p in masked):
+        said += "; a mask is one token, and letters that touch it are the rest of its word"
     st.markdown(f"**What the model reads:** {len(asked.tokens)} tokens with their ids{said}")
     tokenizer = asked.speaker.model.tokenizer
     token_picker.tokens(
