@@ -53,7 +53,7 @@ with left:
         xy,
         images.y,
         names,
-        key=f"map_view_{scene.data}",
+        key=f"map_view_{scene.title}",
         label=f"{title} map of {count:,} test images, coloured by class. Arrow keys walk, Enter chooses.",
         chosen=centre,
         selected=lasso,

@@ -39,7 +39,7 @@ with grid.cell():
     ui.thumbnails(
         images,
         ui.some_of_each(scene.data, 1),
-        key=f"home_shelf_{scene.data}",
+        key=f"home_shelf_{scene.title}",
         label="Test images to follow",
         chosen=index,
         on_click=choose,
@@ -74,7 +74,7 @@ with grid.cell():
         kept.xy[method],
         images.y,
         names,
-        key=f"home_map_{scene.data}",
+        key=f"home_map_{scene.title}",
         label="Map of all test images, the chosen one ringed. Arrow keys walk, Enter chooses.",
         chosen=index,
         pictures=ui.atlas(scene.data),

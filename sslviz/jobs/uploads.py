@@ -134,12 +134,6 @@ def keep_model(name: str, content: bytes | memoryview, owner: str) -> Upload:
     return _known(folder)
 
 
-def file_name(dataset: str) -> str:
-    """What a command for the person's own machine calls a dataset: of uploads the name of the file."""
-    path = Path(dataset)
-    return path.name if path.parent.parent == data_dir() / OWN else dataset
-
-
 def uploads(owner: str | None = None) -> list[Upload]:
     """All uploads, or those that one owner brought, the one used last first."""
     found = list(_all())

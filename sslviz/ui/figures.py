@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from sslviz import plots
+from sslviz.data import catalog
 from sslviz.ui.image_grid import show_grid
 from sslviz.ui.page_shell import escape
+from sslviz.ui.selection import datasets
 
 
 def theme() -> str:
@@ -81,11 +85,27 @@ def foldouts(
         st.markdown("| symbol | meaning | code |\n|---|---|---|\n" + rows)
         st.code(source_of(source), language="python")
     with st.expander("Reproduce", icon=":material/terminal:"):
-        st.code(command, language="bash")
-        st.code(script, language="python")
+        st.code(file_names(command), language="bash")
+        st.code(file_names(script), language="python")
     with st.expander("Input, process, outcome", icon=":material/arrow_forward:"):
         for column, name, text in zip(st.columns(3), ("Input", "Process", "Outcome"), way, strict=True):
             column.markdown(f"**{name}**  \n{text}")
+
+
+def file_names(text: str) -> str:
+    """A command or a script in which own images go by their file's name: where they lie on this server helps nobody.
+
+    A name that is not within quotes is quoted as the command line wants it.
+    """
+    for path in sorted(datasets().values(), key=len, reverse=True):
+        if path not in catalog.DATASETS:
+            name = Path(path).name
+            text = re.sub(
+                rf"(['\"]?){re.escape(path)}",
+                lambda found, name=name: found[1] + name if found[1] else shlex.quote(name),
+                text,
+            )
+    return text
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -93,7 +93,7 @@ def choose_image(scene: Scene, key: str, label: str, *, start: int, per_class: i
         images,
         shelf,
         framed=False,
-        key=f"{key}_{scene.data}",
+        key=f"{key}_{scene.title}",
         label=label,
         chosen=chosen,
         scale=1 if per_class > 1 else 2,

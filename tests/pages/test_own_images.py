@@ -105,7 +105,7 @@ def test_images_without_labels_are_shown_wherever_labels_are_not_needed(tmp_path
     from sslviz.training.loop import fit
 
     monkeypatch.setenv("SSLVIZ_MODELS", str(tmp_path / "models"))
-    path = tmp_path / "unlabelled.npz"
+    path = tmp_path / "no labels.npz"
     path.write_bytes(file_of(30, 20, y_train=None, y_test=None))
     config = config_for(method, str(path), steps=2, device="cpu", threads=1, out=tmp_path / "models" / "mine")
     assert [event.event for event in fit(config)][-1] == "done"
@@ -113,12 +113,13 @@ def test_images_without_labels_are_shown_wherever_labels_are_not_needed(tmp_path
     ui.models.clear()
     try:
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=200)
-        at.query_params["data"], at.query_params["model"] = "unlabelled", "mine"
+        at.query_params["data"], at.query_params["model"] = "no labels", "mine"
         at.run()
         for page in ["home", "embeddings", "train", *(["vae"] if method == "vae" else [])]:
             at.switch_page(f"pages/{page}.py").run()
             assert not at.exception and not at.error, (page, text(at))
             assert at.selectbox(key="scene_data").value == str(path), page
+            assert str(tmp_path) not in text(at), page  # no place of this server
         at.switch_page("pages/probe.py").run()
         assert len(at.error) == 1 and "no labels, which a probe needs" in text(at)
     finally:
