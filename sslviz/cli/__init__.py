@@ -69,6 +69,9 @@ def main(argv: list[str] | None = None) -> int:
     except Interrupted as interruption:
         say(name, str(interruption) or "interrupted")
         return 128 + interruption.number
+    except SystemExit:  # the parser's own end, after a help text or a wrong option
+        silence(sys.stdout)
+        raise
     except KeyboardInterrupt:
         say(name, "interrupted")
         return 130

@@ -38,7 +38,7 @@ def test_type_click_a_word_read_the_answer_click_a_candidate_open_a_head(page, a
     page.locator(".groups button").first.wait_for()
     assert len(answers(page)) >= 10
 
-    field = page.get_by_label("A sentence; click a word")
+    field = page.get_by_role("textbox", name="A sentence; click a word")
     field.fill(TEXT)
     field.press("Enter")
     page.locator(".chips button", has_text="children").wait_for()
@@ -76,6 +76,31 @@ def test_what_is_typed_is_text_and_never_markup(page, address):
     visit(page, f"{address}&language_text=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%20cat&language_words=0")
     page.locator(".chips button").first.wait_for()
     assert page.locator("img[src='x']").count() == 0
+
+
+def test_a_link_with_hundreds_of_masks_says_its_limit(page, address):
+    page.set_default_timeout(4 * WAIT)
+    visit(page, f"{address}&language_text={'%5BMASK%5D+' * 500}")
+    page.get_by_text("characters, and at most").wait_for()
+    visit(page, f"{address}&language_text={'%5BMASK%5D+' * 40}")
+    page.get_by_text("at most 32 are filled at a time").wait_for()
+    assert page.locator(".groups button").count() == 0
+
+
+def test_a_copied_address_shows_the_same(page, browser, address):
+    page.set_default_timeout(4 * WAIT)
+    visit(page, f"{address}&language_text=The+cat+sat+on+the+mat.&language_words=1,5")
+    page.locator(".groups button").first.wait_for()
+    page.get_by_role("radio", name="Layers").or_(page.get_by_role("button", name="Layers")).first.click()
+    page.get_by_text("What each layer would answer").wait_for()
+    settle(page)
+    page.wait_for_function("location.search.includes('language_view=Layers')")
+    other = browser.new_page()
+    other.set_default_timeout(4 * WAIT)
+    visit(other, page.url)
+    other.get_by_text("What each layer would answer").wait_for()
+    assert other.locator(".chips button[aria-pressed=true]").count() == 2
+    other.close()
 
 
 def test_a_narrow_page_keeps_everything_inside(browser, address):

@@ -102,6 +102,13 @@ def test_a_full_disk_is_said_in_one_line(words):
     assert "no space left" in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
+def test_help_that_nobody_reads_is_no_error():
+    """Python would complain at its end, of output that it could not write."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*SSLVIZ, "fill", "-h"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert "Exception ignored" not in done.stderr and "Traceback" not in done.stderr
+
+
 def test_libraries_that_tell_of_the_disk_in_words_of_their_own():
     from safetensors import SafetensorError
 
