@@ -233,37 +233,41 @@ def _map(
     guest = None
     if own is not None and way == "PCA":
         x, y = pca.transform(own[None])[0]
-        guest = (float(x), float(y), "your sentence")
-    chart = f"language_topics_{way}_{'fitted' if now else ''}_{abs(hash((name, guest))):x}"
+        guest = (float(x), float(y))
+    chosen = int(ui.bound("language_topic", 0, between=(0, len(test) - 1)))
 
-    def picked() -> None:
-        ids = ui.picked_ids(state[chart])
-        if ids and 0 <= ids[0] < len(test):
-            state.language_topic = ids[0]
+    def picked(ids: list[int]) -> None:
+        state.language_topic = ids[0]
 
-    title = f"{way} of {len(xy):,} definitions, {h.shape[1]:,} numbers each, {quality}"
-    ui.show(
-        _figure(chart, xy, title, guest, ui.theme()),
-        key=chart,
-        alt=f"{way} map of the test sentences, coloured by what they define",
-        on_select=picked,
-        selection_mode="points",
-        caption="The star is your sentence above. " * (guest is not None) + "Click a point to read its definition.",
+    said = quality.words("sentences")
+    st.markdown(f"**{way} of {len(xy):,} definitions, {h.shape[1]:,} numbers each.** {said[:1].upper()}{said[1:]}.")
+    ui.show_map(
+        xy,
+        test.y,
+        test.class_names,
+        key="language_topics_map",
+        label=f"{way} map of the test sentences, coloured by what they define. Arrow keys walk, Enter chooses.",
+        chosen=chosen,
+        hints=_hints(),
+        guest=guest,
+        tools=False,
+        size=HEIGHT,
+        on_pick=picked,
     )
-    return int(ui.bound("language_topic", 0, between=(0, len(test) - 1)))
+    st.markdown("The star is your sentence above. " * (guest is not None) + "Click a point to read its definition.")
+    return chosen
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def _hints() -> list[str]:
+    """What a point of the map says under the mouse: its class and its sentence."""
+    test = _test()
+    return [f"{test.class_names[label]}: {text}" for label, text in zip(test.y, test.x, strict=True)]
 
 
 @st.cache_resource(max_entries=16, show_spinner="Drawing the map …")
 def _pca(name: tuple, _h: np.ndarray) -> maps.Map:
     return maps.fit_map(_h, method="pca")
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _figure(key: str, _xy: np.ndarray, title: str, guest: tuple[float, float, str] | None, ink: str) -> Any:
-    test = _test()
-    figure = plots.plot_map(_xy, test.y, test.class_names, title=title, hints=test.x, guest=guest, height=HEIGHT)
-    figure.update_layout(dragmode="pan", clickmode="event+select")
-    return plots.in_ink(figure, ink)
 
 
 def _nearest(
