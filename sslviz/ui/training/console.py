@@ -18,7 +18,6 @@ from sslviz.jobs.queue import RunQueue
 from sslviz.jobs.record import RunRecord
 from sslviz.jobs.request import TrainingRequest
 from sslviz.methods.registry import METHODS
-from sslviz.paths import hide_folders
 from sslviz.ui import address
 from sslviz.ui.training import pictures, view
 
@@ -133,14 +132,14 @@ def _controls(identity: str, now: RunRecord) -> None:
                 runs.resume(identity, ui.owner())
                 st.rerun()
             except UserError as error:
-                st.error(ui.escape(hide_folders(str(error))))
+                st.error(ui.escape(str(error)))
         st.button("New run", icon=":material/add:", on_click=detach, key="train_new")
     _said(now)
 
 
 def _said(now: RunRecord) -> None:
     """How a run has ended that has left no model, and from where it goes on."""
-    said = ui.escape(hide_folders(now.error))
+    said = ui.escape(now.error)
     if now.state == "cut off":
         st.warning(f"The server ended in mid-run, at step {now.step:,}. {kept(now)}", icon=":material/power_off:")
     elif now.state == "failed":

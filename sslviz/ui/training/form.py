@@ -15,7 +15,6 @@ from sslviz.errors import UserError
 from sslviz.evaluation.maps import MAPS
 from sslviz.jobs import request, task
 from sslviz.jobs.request import TrainingRequest
-from sslviz.paths import hide_folders
 from sslviz.ui.training import console, own_images
 
 SHOWN = 48  # images of what goes in
@@ -55,7 +54,7 @@ def form(scene: ui.Scene) -> TrainingRequest | None:
                 most_minutes=most,
             )  # fmt: skip
         except UserError as error:
-            below.error(ui.escape(hide_folders(str(error))))
+            below.error(ui.escape(str(error)))
     with row:
         _ask(asked, below)
     if not own.refused:
@@ -78,7 +77,7 @@ def _ask(asked: TrainingRequest | None, below: Any) -> None:
             if measure:
                 ui.worker().submit(key, ui.owner(), lambda report: task.estimate(asked, report), seconds=15.0)
         except UserError as error:
-            st.error(ui.escape(hide_folders(str(error))))
+            st.error(ui.escape(str(error)))
         wait = console.run_queue().wait_seconds()
         if wait > 0:
             st.caption(f"Other runs are before yours: it would begin in some {plots.seconds(wait)}.")

@@ -14,7 +14,6 @@ from sslviz.errors import UserError
 from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.jobs.record import RunRecord
 from sslviz.methods.registry import METHODS
-from sslviz.paths import hide_folders
 from sslviz.store import bundle, checkpoint, embeddings
 from sslviz.ui.page_shell import PATH
 from sslviz.ui.training import console
@@ -76,7 +75,7 @@ def _handle(identity: str, now: RunRecord) -> None:
             bundle.delete(name)
             console.detach()
     except UserError as error:
-        st.error(ui.escape(hide_folders(str(error))))
+        st.error(ui.escape(str(error)))
         return
     if again or gone:
         console.run_queue().forget(identity)
