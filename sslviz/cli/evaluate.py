@@ -80,6 +80,7 @@ def evaluate(checkpoint: Positional[str], dataset: Positional[str], *, seed: int
             f"`sslviz probe {checkpoint} {dataset}`."
         )
     result = {"model": checkpoint, "dataset": dataset, "source": test.source, "n_test": len(test), "seed": seed}
+    result["measure"] = about.evaluation
     found = model.evaluate(test.x, seed=seed)
     text = ", ".join(f"{key.replace('_', ' ')} {value:.2f}" for key, value in found.items())
     answer(result | found, json, lambda: print(f"{about.evaluation}: {text} ({test.source})"))

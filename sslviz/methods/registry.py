@@ -184,7 +184,7 @@ METHODS: dict[str, MethodInfo] = {
         gauge_caption="{active_units:.0f} dimensions of z are in use.",
         decoder=True,
         metric="euclidean",
-        evaluation="negative ELBO, nats per image",
+        evaluation="negative ELBO, nats per image, one sample of z each",
     ),
     "simclr": MethodInfo(
         title="SimCLR",

@@ -154,9 +154,10 @@ def _in_background(key: tuple, scene: Scene, seed: int, seconds: float) -> Bound
 
 
 def beside() -> tuple:
-    """A narrow cell for what is chosen and a wide one for the figure; on a narrow page one above the other."""
+    """A narrow cell for what is chosen beside a wide one for the figure, which a narrow page shows first."""
     grid = st.grid(4, min_column_width=215, gap="medium")
-    return grid.cell(), grid.cell(column_span=3)
+    figure = grid.cell(column_span=3)
+    return grid.cell(), figure
 
 
 def plane(shown: Shown) -> None:
@@ -246,10 +247,10 @@ def sample(shown: Shown) -> None:
 
 def traverse(shown: Shown) -> None:
     """One row a dimension, ordered by KL."""
-    left, right = beside()
-    with left:
+    side, wide = beside()
+    with side:
         chosen = choose_image(shown.scene, "vae_from", "Start from", start=7, per_class=2)
-    with right:
+    with wide:
         if (found := bounds(shown)) is None:
             return
         kl, mu = found.kl.mean(axis=0), found.mu[chosen]  # (D,) nats per image
@@ -278,13 +279,13 @@ def interpolate(shown: Shown) -> None:
     from sslviz.evaluation.bound import ways_between
 
     images = shown.images
-    left, right = beside()
-    with left:
+    side, wide = beside()
+    with side:
         a = choose_image(shown.scene, "vae_a", "From", start=3)
         b = choose_image(shown.scene, "vae_b", "To", start=8)
     found = ways_between(shown.model, *shown.mu(a, b))
     title = f"From “{images.class_names[images.y[a]]}” to “{images.class_names[images.y[b]]}”, both decoded"
-    with right:
+    with wide:
         grid = plots.plot_images(np.concatenate(found.x), row_labels=found.names, title=title, scale=3)
         show(grid, key="vae_paths", alt="Three ways between two decoded images", still=True)
         if (all_ := bounds(shown)) is None:

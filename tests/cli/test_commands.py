@@ -96,6 +96,7 @@ def test_eval_prints_nats(capsys, data, models):
     result = json.loads(out)
     assert status == 0
     assert result["negative_elbo"] == pytest.approx(result["recon"] + result["kl"])
+    assert result["measure"] == "negative ELBO, nats per image, one sample of z each"
     assert 400 < result["recon"] < 700  # an untrained decoder is near 784 ln 2 = 543 nats
 
 

@@ -86,6 +86,26 @@ def test_a_job_runs_tells_how_far_it_is_and_leaves_its_result(worker, clock):
     assert ended(worker, ("a",)).result == 42
 
 
+def test_what_a_job_has_found_so_far_is_there_while_it_runs_and_outlives_its_reports(worker):
+    told, go = threading.Event(), threading.Event()
+
+    def work(report):
+        report.found("first")
+        report("working", 0.5)
+        told.set()
+        assert go.wait(60)
+        return "all"
+
+    worker.submit(("parts",), ANN, work)
+    assert told.wait(60)
+    now = worker.progress(("parts",))
+    assert (now.state, now.result, now.fraction) == ("running", "first", 0.5)
+    go.set()
+    while worker.progress(("parts",)).state == "running":
+        pass
+    assert worker.progress(("parts",)).result == "all"
+
+
 def test_the_same_job_asked_for_twice_runs_once_and_ends_with_the_last_who_wants_it(worker):
     job, other = Job(), Job()
     worker.submit(("a",), ANN, job)

@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -194,65 +193,6 @@ def test_a_stopped_map_leaves_no_process():
     assert time.monotonic() - started < 60
 
 
-def wait_for(worker: ui.Worker, key: tuple, state: str) -> ui.Progress:
-    for _ in range(3000):
-        if worker.progress(key).state == state:
-            return worker.progress(key)
-        time.sleep(0.02)
-    pytest.fail(f"{key} did not become {state}: {worker.progress(key)}")
-
-
-def test_the_worker_runs_one_job_at_a_time_and_an_owner_has_one():
-    worker, gate = ui.Worker(), threading.Event()
-
-    def held(report):
-        while not gate.wait(0.01):
-            report("holding", 0.5)
-        return "held"
-
-    worker.submit(("a",), "ann", held)
-    wait_for(worker, ("a",), "running")
-    worker.submit(("a",), "bob", held)  # the same job: joined, not run again
-    worker.submit(("b",), "cem", lambda report: "b")
-    assert worker.progress(("b",)).state == "waiting" and worker.progress(("b",)).place == 1
-    worker.stop(("a",), "ann")
-    assert worker.progress(("a",)).state == "running"  # Bob still wants it
-    worker.submit(("c",), "bob", lambda report: "c")  # now nobody does
-    assert worker.progress(("a",)).state == "stopped"
-    assert wait_for(worker, ("b",), "done").result == "b" and wait_for(worker, ("c",), "done").result == "c"
-    gate.set()
-    worker.submit(("a",), "ann", held)
-    assert wait_for(worker, ("a",), "done").result == "held"
-
-
-def test_the_worker_turns_errors_into_sentences_and_refuses_a_long_queue(monkeypatch):
-    worker = ui.Worker()
-    worker.submit(("user",), "ann", lambda report: (_ for _ in ()).throw(UserError("Do this.")))
-    worker.submit(("bug",), "bob", lambda report: 1 / 0)
-    assert wait_for(worker, ("user",), "failed").error == "Do this."
-    assert "log" in wait_for(worker, ("bug",), "failed").error
-    monkeypatch.setattr(ui.Worker, "WAITING", 0)
-    with pytest.raises(UserError, match="try again"):
-        worker.submit(("more",), "cem", lambda report: None)
-
-
-def test_a_job_that_nobody_looks_at_ends(monkeypatch):
-    monkeypatch.setattr(ui.Worker, "GRACE", 0.1)
-    worker, ended = ui.Worker(), threading.Event()
-
-    def forgotten(report):
-        try:
-            while True:
-                report("working", 0.1)
-                time.sleep(0.02)
-        finally:
-            ended.set()
-
-    worker.submit(("x",), "gone", forgotten)
-    assert ended.wait(60)
-    wait_for(worker, ("x",), "stopped")
-
-
 def test_the_scene_is_shared_by_all_pages_and_kept_in_the_address():
     at = open_app("embeddings", model="tiny-simclr")
     assert at.query_params["model"] == "tiny-simclr" and at.query_params["data"] == "mnist"
@@ -401,48 +341,3 @@ def test_the_commands_that_a_page_shows_are_accepted_as_they_stand(page, monkeyp
     for line in shown:
         assert cli.main(shlex.split(line)[1:]) == 0, line
     assert len(ran) == len(shown)
-
-
-def leftovers(worker) -> list:
-    return [key for record in (worker._work, worker._owners, worker._seen) for key in record]
-
-
-def until(condition) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("waited in vain")
-
-
-def test_the_worker_forgets_keys_that_nobody_works_on():
-    worker = ui.Worker()
-    for i in range(100):
-        assert worker.progress(("asked", i)) is None
-    assert not worker._seen
-
-
-def test_the_worker_keeps_nothing_of_a_job_that_was_stopped_while_it_ran():
-    worker = ui.Worker()
-
-    def endless(report):
-        while True:
-            report("on and on", 0.1)
-            time.sleep(0.005)
-
-    for i in range(3):
-        worker.submit(("endless", i), "me", endless)
-        until(lambda i=i: worker.progress(("endless", i)).stage == "on and on")
-        worker.stop(("endless", i), "me")
-        assert worker.progress(("endless", i)).state == "stopped"
-        assert leftovers(worker) == []
-
-
-def test_the_worker_does_not_count_the_visitors_of_a_finished_job():
-    worker = ui.Worker()
-    worker.submit(("quick",), "first", lambda report: 42)
-    until(lambda: worker.progress(("quick",)).state == "done")
-    for i in range(50):
-        worker.submit(("quick",), f"visitor {i}", lambda report: 0)
-    assert worker.progress(("quick",)).result == 42
-    assert leftovers(worker) == []
