@@ -63,7 +63,7 @@ class _Job:
 
 
 class Worker:
-    """One background thread with a bounded queue: at most one job an owner; the same job asked for twice runs once.
+    """One background thread with a bounded queue: at most one job of a kind an owner; a job asked for twice runs once.
 
     A job is `work(report) -> result`; it calls `report(stage, fraction)` often, which raises `Stopped` once the job
     was stopped, or was not looked at for `GRACE` seconds because its browser is gone, and `UserError` once it has
@@ -77,7 +77,7 @@ class Worker:
     WAITING, KEPT, GRACE = 8, 24, 60.0
     LEFT = 5.0  # seconds that a job goes on when the last browser that wanted it has gone: it may be a reload
     QUEUED = 900.0  # seconds that all jobs together may be expected to take
-    EACH = 3  # jobs that one browser may have at once, in several tabs
+    EACH = 4  # jobs that one browser may have at once, of several kinds or in several tabs
     LONGEST = 600.0  # seconds that a job may take, unless more is asked for
     JUDGED = 10.0  # seconds after which the pace of a job is taken for what it is
     IDLE = 60.0
@@ -98,10 +98,10 @@ class Worker:
         seconds: float = 30.0,
         longest: float = LONGEST,
     ) -> None:
-        """Queue a job, or join the one with this key; an owner's other job is stopped.
+        """Queue a job, or join the one with this key; an owner's other job of this kind is stopped.
 
         Args:
-            key: of the job: the same for the same work.
+            key: of the job, its kind first: the same for the same work.
             guest: who asks.
             work: the job.
             seconds: what it is expected to take.
@@ -111,7 +111,7 @@ class Worker:
             UserError: the queue is full, or the guest has too many jobs.
         """
         with self._lock:
-            for other in [k for k, job in self._jobs.items() if guest in job.guests and k != key]:
+            for other in [k for k, job in self._jobs.items() if guest in job.guests and k != key and k[:1] == key[:1]]:
                 self._leave(other, guest)
             state = self._progress[key].state if key in self._progress else None
             if key in self._jobs:

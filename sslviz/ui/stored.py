@@ -99,7 +99,10 @@ def stored(scene: Scene) -> Stored:
     """
     file = scene.path / embeddings.EMBEDDINGS
     if not file.exists():
-        raise UserError(f"The model {scene.model} has no stored representations: run `sslviz models build`.")
+        raise UserError(
+            f"The representations of {scene.model} are not stored yet: wait a moment where it was trained or brought "
+            f"just now, else run `sslviz models maps {scene.model}`."
+        )
     return _stored(str(scene.path), file.stat().st_mtime_ns, len(test_images(scene.data).y), metric_of(scene))
 
 

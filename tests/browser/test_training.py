@@ -136,6 +136,8 @@ def keep(page, address: str, tmp_path) -> None:
     page.get_by_text("Bring back a model").click()
     page.locator("input[type=file][accept*=safetensors]").set_input_files(file)
     page.get_by_text("is in every page's list now").wait_for()
+    settle(page)
+    until(page, lambda: page.locator("[data-testid=stProgress]").count() == 0)  # its maps are stored
     visit(page, f"{address}/vae?model=vae-mnist-1")
     assert "model=vae-mnist-1" in page.url and page.locator("[data-testid=stAlert]").count() == 0
 

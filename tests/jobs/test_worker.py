@@ -183,11 +183,14 @@ def test_tabs_of_one_browser_share_a_few_places(worker):
     worker.submit(("b",), Guest("other", client="other cookie"), Job())
 
 
-def test_an_owner_has_one_job(worker):
+def test_an_owner_has_one_job_of_a_kind(worker):
+    """A probe with other labels takes the place of the one before; what a page computes besides goes on."""
     first = Job()
-    worker.submit(("a",), ANN, first)
-    worker.submit(("b",), ANN, Job())
-    assert worker.progress(("a",)).state == "stopped"
+    worker.submit(("probe", 100), ANN, first)
+    worker.submit(("maps", "m"), ANN, Job())
+    worker.submit(("probe", 300), ANN, Job())
+    assert worker.progress(("probe", 100)).state == "stopped"
+    assert worker.progress(("maps", "m")).state in ("waiting", "running")
     first.finish()
 
 
