@@ -377,6 +377,27 @@ def test_the_words_stand_before_the_model_is_there(monkeypatch):
     check(at)
 
 
+def test_a_model_that_fails_to_load_says_why_and_is_tried_again(monkeypatch):
+    monkeypatch.setattr(loading, "PATIENCE", 0.0)
+    loading.loader.clear()
+    loaded, tries = model_picker._load, []
+
+    def fail(name, progress=None):
+        tries.append(name)
+        if len(tries) == 1:
+            time.sleep(0.5)
+            raise UserError("The weights are damaged; restore them.")
+        return loaded(name)
+
+    monkeypatch.setattr(model_picker, "_load", fail)
+    at = open_page(language_text="The cat sat on the mat.", language_words="1")
+    until(at, lambda: at.error)
+    assert "The weights are damaged" in at.error[0].value
+    at.run()
+    until(at, lambda: "tiny-bert puts" in said(at))
+    assert len(tries) == 2
+
+
 def test_stored_answers_show_before_the_model_is_there(folder, bert, monkeypatch):
     """What is stored beside a model is what it says, and serves until the model is loaded."""
     place = folder / "models" / "tiny-bert"

@@ -24,7 +24,7 @@ class Loader:
         self._lock, self._found = threading.Lock(), OrderedDict[tuple, Future[Any]]()
 
     def get(self, key: tuple, load: Callable[[], Any], *, after: float = 0.0) -> Future[Any]:
-        """What becomes of a model; the first who asks has it loaded. A failure is told once, and then tried again.
+        """What becomes of a model; the first who asks has it loaded. A failure stays until `forget`.
 
         Args:
             key: of the model.
@@ -47,14 +47,17 @@ class Loader:
             future = self._found.get(key)
             return future is None or future.done()
 
+    def forget(self, key: tuple, future: Future[Any]) -> None:
+        """Let go of a failure that was told: the next who asks has the model loaded again."""
+        with self._lock:
+            if self._found.get(key) is future:
+                del self._found[key]
+
     def _load(self, key: tuple, load: Callable[[], Any], after: float, future: Future[Any]) -> None:
         time.sleep(after)
         try:
             model = load()
         except BaseException as error:
-            with self._lock:
-                if self._found.get(key) is future:
-                    del self._found[key]
             future.set_exception(error)
         else:
             future.set_result(model)

@@ -9,6 +9,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,12 @@ def _fetch(name: str) -> None:
 
     def work(report: Callable[[str, float], None]) -> None:
         report(f"loading {name}", 0.0)
-        loader().get((name, "hub"), lambda: _load(name, lambda share: report(f"fetching {name}", share))).result()
+        model = loader().get((name, "hub"), lambda: _load(name, lambda share: report(f"fetching {name}", share)))
+        try:
+            model.result()
+        except BaseException:
+            loader().forget((name, "hub"), model)
+            raise
 
     with ui.plain_errors():
         ui.worker().submit(("language", name), ui.owner(), work, seconds=120.0, longest=3600.0)
@@ -120,13 +126,14 @@ def _fetch(name: str) -> None:
 
 def _model(name: str, stamp: object, *, after: float = 0.0) -> Any:
     """A model, or None while it is being loaded."""
-    future = loader().get((name, stamp), partial(_load, name), after=after)
-    try:
-        return future.result(timeout=loading.PATIENCE)
-    except TimeoutError:
-        if future.done():  # it is the model's own
-            raise
+    key = (name, stamp)
+    future = loader().get(key, partial(_load, name), after=after)
+    wait([future], timeout=loading.PATIENCE)
+    if not future.done():
         return None
+    if future.exception() is not None:
+        loader().forget(key, future)  # told now; whoever asks again has it tried again
+    return future.result()
 
 
 def _load(name: str, progress: Callable[[float], None] | None = None) -> Any:

@@ -218,8 +218,8 @@ def _map(
             state.language_map, state.language_mapping = "UMAP", job
 
     options = ["PCA", "UMAP"] if umap is not None else ["PCA"]
-    if state.get("language_map") not in options and not (now and now.state in ("waiting", "running")):
-        state.language_map = "PCA"
+    coming = now is not None and now.state in ("waiting", "running")
+    ui.bound("language_map", "PCA", among=("PCA", "UMAP") if coming else options)
     with bar:
         if umap is not None:
             st.segmented_control("Map", options, key="language_map", required=True)
