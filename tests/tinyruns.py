@@ -6,6 +6,7 @@ from sslviz.methods.simclr import SimCLRConfig
 from sslviz.methods.vae import VAEConfig
 from sslviz.training.config import config_for
 
+RESNET18 = EncoderConfig(widths=(64, 64, 128, 256, 512), strides=(1, 1, 2, 2, 2), depth=2, pool=1)
 TINY = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
 MODELS = {
     "vae": VAEConfig(hidden=16, latent_dim=4),

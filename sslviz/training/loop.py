@@ -29,13 +29,11 @@ from sslviz.store import checkpoint, history
 from sslviz.store.names import run_folder
 from sslviz.training import snapshots
 from sslviz.training.batches import ImageBatches, TextBatches, batches_for
-from sslviz.training.config import TrainConfig, check, command_for, config_for
+from sslviz.training.config import TrainConfig, check, command_for
 from sslviz.training.progress import Progress
 from sslviz.training.provenance import describe_hardware, describe_origin
 from sslviz.training.state import STATE, read_state, restore, save_state
 from sslviz.training.stepper import Stepper, precision_of
-
-__all__ = ["STATE", "TrainConfig", "config_for", "fit"]
 
 HISTORY_AT = (0.02, 0.1, 0.3)  # shares of the budget after which the encoder's weights are kept, where asked for
 

@@ -24,12 +24,13 @@ from measure import CORES, bare, rate, rate_of_fit, say, settled, simclr
 from torch import Tensor
 
 from sslviz.data.images import load_images
-from sslviz.methods.encoders import RESNET18
+from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.views import two_views
 from sslviz.training.batches import batches_for
 from sslviz.training.config import TrainConfig
 from sslviz.training.stepper import Stepper
 
+RESNET18 = EncoderConfig(widths=(64, 64, 128, 256, 512), strides=(1, 1, 2, 2, 2), depth=2, pool=1)
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from tinyruns import RESNET18
 
 from sslviz.errors import UserError
-from sslviz.methods.encoders import RESNET18, Encoder, EncoderConfig
+from sslviz.methods.encoders import Encoder, EncoderConfig
 from sslviz.methods.moco import MoCo, MoCoConfig
 from sslviz.methods.simclr import SimCLR, SimCLRConfig
 from sslviz.methods.vae import VAE, VAEConfig

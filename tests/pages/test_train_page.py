@@ -26,7 +26,8 @@ from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
 from sslviz.methods.vae import VAEConfig
 from sslviz.store import embeddings
-from sslviz.training.loop import config_for, fit
+from sslviz.training.config import config_for
+from sslviz.training.loop import fit
 from sslviz.ui.training import console, curves, view
 
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, load_file, save
+from tinyruns import RESNET18
 
 from sslviz.errors import UserError
-from sslviz.methods.encoders import RESNET18, EncoderConfig
+from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
 from sslviz.methods.vae import VAEConfig

@@ -12,7 +12,8 @@ from sslviz.errors import UserError
 from sslviz.paths import assets_dir, models_dir
 from sslviz.store import bundle, names
 from sslviz.store.checkpoint import CARD, dataset_of, find, list_models, load, load_card, opens_with, unreadable_models
-from sslviz.training.loop import config_for, fit
+from sslviz.training.config import config_for
+from sslviz.training.loop import fit
 
 FILES = ["my pictures.v2.npz", "Übung 1.npz", "картинки.npz", "-.npz", "random-x.npz", "a" * 90 + ".npz", "Straße.npz"]
 
