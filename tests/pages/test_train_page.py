@@ -205,6 +205,58 @@ def test_a_stopped_run_offers_to_go_on(finished):
     assert button(at, "Train") and "run" not in at.query_params
 
 
+def test_a_stopped_run_says_the_step_from_which_it_goes_on(finished):
+    at = check(open_page(run=finished("simclr", stop=True)))
+    assert "resumes it from step 15" in words(at)
+    run = console.run_queue()._runs[finished("simclr", stop=True)].record
+    assert "starts again from step 0" in console.kept(replace(run, saved_step=0))
+    assert "Nothing of it was kept" in console.kept(replace(run, folder=Path("/nowhere")))
+
+
+def test_a_run_that_has_trained_says_what_it_stores_and_can_be_downloaded(finished):
+    identity = finished("vae")
+    console.run_queue().record(identity)
+    run = console.run_queue()._runs[identity]
+    before = run.record
+    try:
+        run.record = replace(before, state="storing", storing="umap")
+        at = check(open_page(run=identity))
+        labels = {b.label for b in at.button}
+        assert "Leave the maps" in labels and not labels & {"Pause", "Play", "One step", "Rename"}
+        assert [d.proto.label for d in at.get("download_button")] == ["Download"]
+        assert view.doing(run.record).endswith("storing maps: UMAP.")
+    finally:
+        run.record = before
+
+
+def test_every_state_has_its_words(finished):
+    console.run_queue().record(finished("vae"))
+    done = console.run_queue()._runs[finished("vae")].record
+    assert view.doing(done).startswith("Trained, step 20 of ")
+    assert view.doing(replace(done, state="paused", step=7)).startswith("Paused at step 7 of ")
+    waiting = view.doing(replace(done, state="waiting", place=2, wait_seconds=150.0))
+    assert "2 runs before it" in waiting and "2 min 30 s" in waiting
+    assert "loading PyTorch" in view.doing(replace(done, state="starting", stage="loading PyTorch", elapsed=3.0))
+
+
+def test_only_what_acts_here_is_in_the_sidebar():
+    at = check(open_page())
+    assert [box.label for box in at.sidebar.selectbox] == ["Dataset"] and "model" not in at.query_params
+
+
+def test_before_the_first_step_there_are_words_and_no_empty_axes(finished):
+    console.run_queue().record(finished("vae"))
+    run = console.run_queue()._runs[finished("vae")]
+    before = run.record
+    try:
+        run.record = replace(before, points=(), snapshots=(), losses={})
+        at = check(open_page(run=finished("vae")))
+        assert drawings(at) == {}
+        assert "appears here with the first step" in words(at) and "first evaluation comes before" in words(at)
+    finally:
+        run.record = before
+
+
 def test_a_run_that_was_cut_off_is_offered_again(finished, folder):
     identity = finished("simclr", stop=True)
     file = folder / "tiny-simclr-stopped" / record.RECORD

@@ -23,11 +23,11 @@ from sslviz.ui.training import curves
 PROGRESS = 64  # pixels of the bar, and of what stands beside it
 HEIGHT = 350  # of the three figures beside one another
 ENDS = {
-    "paused": "Paused at ",
-    "done": "Trained, ",
-    "stopped": "Stopped at ",
-    "failed": "Failed at ",
-    "cut off": "Cut off at ",
+    "paused": "Paused at",
+    "done": "Trained,",
+    "stopped": "Stopped at",
+    "failed": "Failed at",
+    "cut off": "Cut off at",
 }
 DASHES = ("solid", "dot", "dash")
 
