@@ -17,7 +17,7 @@ from sslviz.training.batches import Batches, generator_for
 from sslviz.training.config import TrainConfig
 
 Precision = Literal["32-true", "bf16-mixed"]
-WARM, TIMED = 2, 4  # steps in each precision before one is chosen
+WARM, TIMED = 3, 5  # steps in each precision before one is chosen
 FASTER = 1.1  # times as fast as float32 that bf16 must be
 
 
@@ -165,8 +165,11 @@ def precision_of(config: TrainConfig, data: Batches) -> tuple[Precision, dict[st
     """
     if config.precision != "auto":
         return config.precision, {}
-    if not has_bf16(device_of(config)) or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    device = device_of(config)
+    if not has_bf16(device):
         return "32-true", {}
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # processes that measure apart might not agree
+        return ("bf16-mixed" if device == "cuda" else "32-true"), {}
     rates = {precision: _rate(config, data, precision) for precision in ("32-true", "bf16-mixed")}
     return ("bf16-mixed" if rates["bf16-mixed"] > FASTER * rates["32-true"] else "32-true"), rates
 

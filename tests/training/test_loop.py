@@ -61,6 +61,12 @@ def test_a_run_tells_its_story_and_leaves_a_model(method, data, tmp_path):
     assert not (folder / "history").exists()
 
 
+def test_earlier_weights_are_kept_where_asked_for(data, tmp_path):
+    list(fit(tiny("simclr", data, tmp_path / "m", steps=20, history=True)))
+    kept = sorted(path.stem for path in (tmp_path / "m" / "history").iterdir())
+    assert kept == ["step-000001", "step-000002", "step-000006"]
+
+
 @pytest.mark.parametrize("method", MODELS)
 def test_it_learns(method, data, tmp_path):
     found = losses(fit(tiny(method, data, tmp_path / "m", steps=60, batch_size=64, lr=5e-3)))
