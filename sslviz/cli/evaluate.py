@@ -76,7 +76,7 @@ def evaluate(checkpoint: Positional[str], dataset: Positional[str], *, seed: int
     about = info(model.method)
     if not about.evaluation:
         raise UserError(
-            f"{checkpoint} is of {about.title}, which has no measure of its own; judge it with "
+            f"{checkpoint} is of {about.title}, which has no measure of its own; evaluate it with "
             f"`sslviz probe {checkpoint} {dataset}`."
         )
     result = {"model": checkpoint, "dataset": dataset, "source": test.source, "n_test": len(test), "seed": seed}

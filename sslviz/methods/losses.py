@@ -129,11 +129,11 @@ def info_nce(q: Tensor, k: Tensor, queue: Tensor | None = None, *, temperature: 
 
 
 def masked_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Masked language modelling: mean negative log-probability of the hidden pieces, in nats per piece.
+    """Masked language modelling: mean negative log-probability of the hidden tokens, in nats per token.
 
     Args:
         logits: (M, V), at the masked positions alone.
-        targets: ids of the hidden pieces, int64 (M,).
+        targets: ids of the hidden tokens, int64 (M,).
 
     Source: Devlin et al. 2019, arXiv:1810.04805, section 3.1.
     """

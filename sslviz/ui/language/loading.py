@@ -6,10 +6,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 import streamlit as st
+
+from sslviz import ui
 
 PATIENCE = 0.2  # seconds that a page waits for a model before it goes on without
 LATER = 0.7  # seconds that a page with stored answers gets to draw them, before torch is imported
@@ -65,5 +67,44 @@ class Loader:
 
 @st.cache_resource(show_spinner=False)
 def loader() -> Loader:
-    """The models of this server."""
+    """The models of this server that fill masks."""
     return Loader()
+
+
+@st.cache_resource(show_spinner=False)
+def heads() -> Loader:
+    """The models of this server with other heads."""
+    return Loader()
+
+
+def when_loaded(models: Loader, key: tuple, load: Callable[[], Any], *, after: float = 0.0) -> Any:
+    """A model, or None while it is being loaded; a failure is raised once, and who asks again has it tried again."""
+    future = models.get(key, load, after=after)
+    wait([future], timeout=PATIENCE)
+    if not future.done():
+        return None
+    if future.exception() is not None:
+        models.forget(key, future)
+    return future.result()
+
+
+def load_now(models: Loader, key: tuple, load: Callable[[], Any]) -> None:
+    """Wait until a model is loaded, in a job of the worker."""
+    future = models.get(key, load)
+    try:
+        future.result()
+    except BaseException:
+        models.forget(key, future)
+        raise
+
+
+def wait_for(models: Loader, key: tuple, name: str) -> None:
+    """Say that a model is loading, and run the page again when it is there."""
+
+    @st.fragment(run_every=0.4)
+    def waiting() -> None:
+        if models.ready(key):
+            st.rerun()
+        st.caption(f"Loading {ui.escape(name)}: its answer comes in some seconds.")
+
+    waiting()

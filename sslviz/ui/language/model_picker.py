@@ -9,7 +9,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,7 @@ from sslviz.errors import UserError
 from sslviz.language import answers
 from sslviz.language.answers import NOTHING, StoredAnswers
 from sslviz.store import checkpoint
-from sslviz.ui.language import loading
-from sslviz.ui.language.loading import LATER, loader
+from sslviz.ui.language.loading import LATER, heads, load_now, loader, wait_for, when_loaded
 from sslviz.ui.language.speaker import Speaker
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -113,12 +111,7 @@ def _fetch(name: str) -> None:
 
     def work(report: Callable[[str, float], None]) -> None:
         report(f"loading {name}", 0.0)
-        model = loader().get((name, "hub"), lambda: _load(name, lambda share: report(f"fetching {name}", share)))
-        try:
-            model.result()
-        except BaseException:
-            loader().forget((name, "hub"), model)
-            raise
+        load_now(loader(), (name, "hub"), partial(_load, name, lambda share: report(f"fetching {name}", share)))
 
     with ui.plain_errors():
         ui.worker().submit(("language", name), ui.owner(), work, seconds=120.0, longest=3600.0)
@@ -126,14 +119,7 @@ def _fetch(name: str) -> None:
 
 def _model(name: str, stamp: object, *, after: float = 0.0) -> Any:
     """A model, or None while it is being loaded."""
-    key = (name, stamp)
-    future = loader().get(key, partial(_load, name), after=after)
-    wait([future], timeout=loading.PATIENCE)
-    if not future.done():
-        return None
-    if future.exception() is not None:
-        loader().forget(key, future)  # told now; whoever asks again has it tried again
-    return future.result()
+    return when_loaded(loader(), (name, stamp), partial(_load, name), after=after)
 
 
 def _load(name: str, progress: Callable[[float], None] | None = None) -> Any:
@@ -166,9 +152,13 @@ def other_head(loader: str, name: str) -> Any:
     """
     from sslviz.language import hub
 
+    key = (loader, name)
     if hub.find(name) is not None:
-        return _other(loader, name)
-    key, task = (loader, name), f"This takes {ui.escape(name)}, which is not on this machine"
+        model = when_loaded(heads(), key, partial(_load_head, loader, name))
+        if model is None:
+            wait_for(heads(), key, name)
+        return model
+    task = f"This takes {ui.escape(name)}, which is not on this machine"
     now = ui.worker().progress(key)
     if now is not None and now.state in ("waiting", "running"):
         ui.watch(key)
@@ -183,7 +173,7 @@ def other_head(loader: str, name: str) -> Any:
     def fetch() -> None:
         def work(report: Callable[[str, float], None]) -> None:
             report(f"loading {name}", 0.0)
-            _other(loader, name, lambda share: report(f"fetching {name}", share))
+            load_now(heads(), key, partial(_load_head, loader, name, lambda share: report(f"fetching {name}", share)))
 
         with ui.plain_errors():
             ui.worker().submit(key, ui.owner(), work)
@@ -192,11 +182,10 @@ def other_head(loader: str, name: str) -> Any:
     return None
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
-def _other(loader: str, name: str, _progress: Callable[[float], None] | None = None) -> Any:
+def _load_head(loader: str, name: str, progress: Callable[[float], None] | None = None) -> Any:
     from sslviz.language import model as language
 
-    return getattr(language, loader)(name, progress=_progress)
+    return getattr(language, loader)(name, progress=progress)
 
 
 def card_sentences(speaker: Speaker) -> Iterator[str]:

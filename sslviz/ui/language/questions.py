@@ -15,7 +15,7 @@ import streamlit as st
 from sslviz import plots, ui
 from sslviz.errors import UserError
 from sslviz.language.answers import StoredAnswers
-from sslviz.ui.language.loading import loader
+from sslviz.ui.language.loading import loader, wait_for
 from sslviz.ui.language.speaker import Speaker
 
 # functions that take a model first, and the modules of `sslviz.language` that they stand in
@@ -84,7 +84,7 @@ def need_model(speaker: Speaker) -> None:
         Working: it comes later.
     """
     if isinstance(speaker.model, StoredAnswers):
-        raise Working(partial(_wait_for, speaker))
+        raise Working(partial(wait_for, loader(), speaker.key, speaker.name))
 
 
 def expected(speaker: Speaker, question: str, given: tuple, options: dict[str, Any]) -> float:
@@ -139,18 +139,6 @@ def _watch(key: tuple, again: Callable[[], None]) -> None:
     now = ui.watch(key)
     if now is not None and now.state == "stopped":
         st.button("Compute it", icon=":material/play_arrow:", key="language_again", on_click=again)
-
-
-def _wait_for(speaker: Speaker) -> None:
-    """Say that a model is loading, and run the page again when it is there."""
-
-    @st.fragment(run_every=0.4)
-    def waiting() -> None:
-        if loader().ready(speaker.key):
-            st.rerun()
-        st.caption(f"Loading {ui.escape(speaker.name)}: its answer comes in some seconds.")
-
-    waiting()
 
 
 @st.cache_data(max_entries=300, show_spinner=False)
