@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,7 +201,8 @@ def _choices(where: str, dataset: str, model: str | None, sets: dict[str, str], 
 def _selection_facts(dataset: str, model: Any) -> None:
     """Say in the sidebar which images are in use, and what the model was trained on."""
     try:
-        st.caption(f"**Images here.** {escape(images.describe(dataset).source)}.")
+        about = images.describe(dataset)
+        st.caption(f"**Images here.** {escape(about.source + say_copies(about))}.")
     except UserError as error:
         st.caption(escape(str(error)))
     card = (model.card or {}) if model else {}
@@ -209,6 +211,18 @@ def _selection_facts(dataset: str, model: Any) -> None:
             f"**Model.** {METHODS[model.method].title} trained on {card['n_train']:,} images without "
             f"labels, {plots.seconds(60 * card.get('minutes', 0))} on {escape(str(card.get('hardware', '?')))}."
         )
+
+
+def say_copies(about: images.Description) -> str:
+    """Of own files that are read within a second: how many test images are copies of training images; else ""."""
+    small = (about.n_train + about.n_test) * math.prod(about.shape) <= uploads.MAX_UNPACKED
+    n = _count_copies(str(about.path)) if about.kind == "own" and about.path.is_file() and small else 0
+    return f"; {n:,} of the test images are copies of training images" if n else ""
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _count_copies(path: str) -> int:
+    return images.count_copies(path)
 
 
 def need_model(scene: Scene) -> None:

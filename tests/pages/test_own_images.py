@@ -71,6 +71,17 @@ def test_copies_are_said_and_no_place_of_the_server_is(folders):
     assert str(folders) not in text(at) and "sslviz train simclr a.npz" in text(at)
 
 
+def test_copies_are_said_of_own_files_beside_every_page(tmp_path):
+    from sslviz.data.images import describe
+    from sslviz.ui.selection import say_copies
+
+    made = arrays()
+    made["x_test"][:4] = made["x_train"][:4]
+    (tmp_path / "copied.npz").write_bytes(file_of(**made))
+    assert say_copies(describe(tmp_path / "copied.npz")) == "; 4 of the test images are copies of training images"
+    assert say_copies(describe("mnist")) == ""
+
+
 def test_a_refused_upload_disarms_training_until_it_is_gone():
     at = bring(train_page(), "names.npz", file_of(class_names=np.array(["a"] * 10)))
     assert len(at.error) == 1 and "class_names in names.npz has “a” 10 times" in text(at)

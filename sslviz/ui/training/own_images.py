@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
@@ -11,6 +10,7 @@ from sslviz import ui
 from sslviz.data import images
 from sslviz.errors import UserError
 from sslviz.jobs import uploads
+from sslviz.ui.selection import say_copies
 
 CHOSEN, TURN = "train_own_path", "train_own_turn"
 
@@ -84,7 +84,8 @@ def _in_use(upload: uploads.Upload) -> Choice:
     """The images in use: what they are, and what may be done with them."""
     uploads.touch(upload.path)
     try:
-        about, told = images.describe(upload.path), _copies(str(upload.path))
+        about = images.describe(upload.path)
+        told = say_copies(about)
     except UserError as error:
         st.error(ui.escape(str(error)))
         about, told = None, ""
@@ -105,9 +106,3 @@ def _in_use(upload: uploads.Upload) -> Choice:
             else:
                 st.rerun()
     return Choice(str(upload.path), refused=about is None)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _copies(path: str) -> str:
-    n = images.count_copies(Path(path))
-    return f"; {n:,} of the test images are copies of training images" if n else ""
