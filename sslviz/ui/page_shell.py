@@ -94,7 +94,7 @@ PAGES = {
         "Which word belongs in the gap, and how does the network come to it?",
         "fill",
         TEXT_PATH,
-        needs=("sslviz.language.answers", "sslviz.language.topics"),
+        needs=("sslviz.ui.language.vectors", "sslviz.ui.language.compare"),
     ),
 }
 

@@ -34,7 +34,7 @@ QUESTIONS = {
 }
 TELLING = ("fill_in_turn", "score", "pseudo_log_likelihood", "sentence_vectors")  # they take `progress`
 INLINE = 0.5  # seconds that an answer may take in the script of a page, which nobody can stop
-SPEED = 8e9  # multiply-adds a second, of one busy core
+SPEED = 2e10  # multiply-adds a second, of one busy core
 LONGEST = 120.0  # seconds that an answer may take
 
 
