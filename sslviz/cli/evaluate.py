@@ -47,7 +47,7 @@ def _print_evaluation(found: Evaluation) -> None:
     from sslviz.evaluation.intervals import INTERVAL, PAIRED_INTERVAL
     from sslviz.evaluation.results import difference_words
 
-    print(f"{found.protocol}; {found.train_source}; {found.test_source}")
+    print(f"{found.protocol}\n  fitted on {found.train_source}\n  tested on {found.test_source}")
     for name, score in found.scores.items():
         low, high = score.interval
         print(f"{name:24} {score.accuracy:6.1%}  ({low:.1%} to {high:.1%})")

@@ -299,7 +299,8 @@ def _check_training(probe: BaseEstimator, h: np.ndarray, y: np.ndarray) -> tuple
         raise InputError("All labels are of one class: a probe needs at least two classes to tell apart.")
     if len(h) > 1 and (h == h[0]).all():
         raise InputError(
-            "All rows of h are alike, so they tell no class from another: the encoder has collapsed. Train it anew."
+            "All rows of h are alike, so they tell no class from another: the images are all the same, or the encoder "
+            "has collapsed. Use other images, or train it anew."
         )
     return h, classes, y
 
