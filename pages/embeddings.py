@@ -62,18 +62,14 @@ with left:
         on_pick=pick,
     )
     metric = ui.metric_of(scene)
-    nearest, apart = neighbours(kept.h, centre, min(100, count - 1), metric=metric)
-    few = min(10, len(nearest))
-    on_map = np.argsort(((xy - xy[centre]) ** 2).sum(axis=1), kind="stable")
-    on_map = on_map[on_map != centre][:few]
-    shared = len(set(nearest[:few].tolist()) & set(on_map.tolist()))
-    same = int((images.y[nearest[:few]] == images.y[centre]).sum())
+    nearest, apart = neighbours(kept.h, centre, 100, metric=metric)
+    on_map, _ = neighbours(xy, centre, 10, metric="euclidean")
+    same = int((images.y[nearest[:10]] == images.y[centre]).sum())
     st.markdown(
-        f"Click a point, or drag a lasso round some. Of the {few} nearest neighbours in h of image {centre}, {shared} "
-        f"are among its {few} nearest on this map, and {same} show the same class, "
-        f"“{ui.escape(names[images.y[centre]])}”."
+        f"Click a point, or drag a lasso round some. Of the {len(on_map)} nearest neighbours in h of image {centre}, "
+        f"{len(set(nearest[:10]) & set(on_map))} are among its {len(on_map)} nearest on this map, and {same} show the "
+        f"same class, “{ui.escape(names[images.y[centre]])}”."
     )
-
 
 with right:
     if len(lasso):
@@ -97,42 +93,26 @@ with right:
     )
     counts = np.bincount(images.y[chosen], minlength=len(names))
     ui.show(plots.plot_counts(counts, names, title=what), key="map_counts", alt=what, still=True)
-    top = int(counts.argmax())
+    told = f"Numbers under the pictures are {'cosines' if metric == 'cosine' else 'distances'} in h. " if words else ""
     st.markdown(
-        f"{100 * counts[top] / len(chosen):.0f} % of them are “{ui.escape(names[top])}”. "
-        + (
-            ""
-            if words is None
-            else f"Numbers under the pictures are {'cosines' if metric == 'cosine' else 'distances'} in h. "
-        )
-        + "Click a picture to walk on."
+        f"{100 * counts.max() / max(1, len(chosen)):.0f} % of them are “{ui.escape(names[counts.argmax()])}”. {told}"
+        "Click a picture to walk on."
     )
 
-asked = refits.arguments(method, scene.card.get("seed", 0))
+command, script = refits.reproduce(scene, method, metric, centre)
 info = MAPS[refits.method_of(method)]
 ui.foldouts(
     latex=r"T(k) = 1 - \frac{2}{N k\,(2N - 3k - 1)} \sum_{i=1}^{N} \sum_{j \in U_k(i)} \big(r(i, j) - k\big)",
     symbols={
         "h": ("representation of an image", "encode(model, x)"),
-        (r"\cos(h_i, h_j)" if metric == "cosine" else r"\|h_i - h_j\|"): (
-            "what ranks neighbours",
-            "neighbours(h, index, k)",
-        ),
         "T(k)": ("trustworthiness: 1 where no false neighbour is drawn", "trust(h, xy)"),
         "U_k(i)": ("k nearest on the map that are not k nearest in h", f"k = {quality.k}"),
         "N": ("rows in the sample that T is measured on", f"N = {quality.n:,}"),
-        "r(i, j)": ("rank of j among the neighbours of i in h", "sklearn.manifold.trustworthiness"),
+        "r(i, j)": (f"rank of j among the neighbours of i in h, by {metric} distance", "neighbours(h, i, N - 1)"),
     },
     source="sslviz.evaluation.maps:trust",
-    command=f"sslviz embed {scene.model} {scene.data} --bundled --out h.npz\n"
-    f"sslviz map {scene.model} {scene.data} --bundled {refits.options(asked)} --out map.npz\n"
-    f"# {info.again}",
-    script=f'''from sslviz import encode, fit_map, load, load_images
-from sslviz.evaluation.neighbours import neighbours
-
-h = encode(load("{scene.model}"), load_images("{scene.data}", "test", bundled=True).x)
-found = fit_map(h, {", ".join(f"{name}={value!r}" for name, value in (asked | {"metric": metric}).items())})
-print(found.quality, neighbours(h, {centre}, 10, metric="{metric}"))''',
+    command=command,
+    script=script,
     way=(
         f"{images.source} of {scene.title} → h, {kept.h.shape[1]} numbers each.",
         f"{info.title} ({info.paper}).",

@@ -83,9 +83,9 @@ with grid.cell():
         on_pick=lambda ids: choose(ids[0]),
     )
 st.markdown(
-    f"Test image {index}, “{ui.escape(names[images.y[index]])}”, on its way through {scene.model}: {same} of its 8 "
-    f"nearest neighbours show the same class, although no label was ever used in training. By chance it would be "
-    f"{8 * np.mean(images.y == images.y[index]):.1f}."
+    f"Test image {index}, “{ui.escape(names[images.y[index]])}”, on its way through {scene.model}: {same} of its "
+    f"{len(ids)} nearest neighbours show the same class, although no label was ever used in training. By chance it "
+    f"would be {len(ids) * (np.sum(images.y == images.y[index]) - 1) / max(1, len(images.y) - 1):.1f}."
 )
 
 st.subheader("Where to begin", anchor=False)

@@ -47,16 +47,16 @@ def neighbours(h: np.ndarray, index: int, k: int, *, metric: Metric = "cosine") 
     """The k rows nearest to row `index` of h (N, D), itself left out, and how near they are.
 
     Args:
-        h: (N, D), N at least 2.
+        h: (N, D).
         index: a row.
-        k: at most N - 1.
+        k: N - 1 at the most are found.
         metric: "cosine" or "euclidean".
 
     Returns:
         ids (k,), nearest first, equally near ones in the order of their ids; and float64 (k,): cosine similarities,
         falling, or distances, rising.
     """
-    h = check_h(h, rows=2)
+    h = check_h(h)
     if metric == "euclidean":
         apart = h.astype(np.float64) - h[index]
         distance = np.sqrt(np.einsum("nd,nd->n", apart, apart)).round(9)

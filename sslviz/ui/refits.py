@@ -153,6 +153,22 @@ def options(arguments: dict[str, Any]) -> str:
     return f"--method {arguments['method']} --seed {arguments['seed']}{settings}"
 
 
+def reproduce(scene: Scene, name: str, metric: str, centre: int) -> tuple[str, str]:
+    """The commands and the script that give a map again, and the neighbours of an image."""
+    asked = arguments(name, scene.card.get("seed", 0))
+    command = f"""sslviz embed {scene.model} {scene.data} --bundled --out h.npz
+sslviz map {scene.model} {scene.data} --bundled {options(asked)} --out map.npz
+# {MAPS[method_of(name)].again}"""
+    given = ", ".join(f"{key}={value!r}" for key, value in (asked | {"metric": metric}).items())
+    script = f"""from sslviz import encode, fit_map, load, load_images
+from sslviz.evaluation.neighbours import neighbours
+
+h = encode(load("{scene.model}"), load_images("{scene.data}", "test", bundled=True).x)
+found = fit_map(h, {given})
+print(found.quality, neighbours(h, {centre}, 10, metric="{metric}"))"""
+    return command, script
+
+
 def form(scene: Scene, h: np.ndarray) -> None:
     """A button that opens the settings of a refit; one for each map that has any."""
     state, state_key = st.session_state, "map_refit"

@@ -109,6 +109,7 @@ def test_neighbours_equal_brute_force_with_ties_in_row_order():
     assert ids.tolist() == [2, 6, 0, 1, 5, 4]
     np.testing.assert_allclose(similarity, [1, 1, 0.5**0.5, 0.5**0.5, 0, -(0.5**0.5)], atol=1e-8)
     assert neighbours(h, -1, 2)[0].tolist() == [2, 3]
+    assert [len(part) for part in neighbours(h[:1], 0, 8)] == [0, 0]  # a set of one image is drawn too
     ids, distance = neighbours(h, 3, 6, metric="euclidean")
     assert ids.tolist() == [0, 1, 5, 6, 4, 2]
     np.testing.assert_allclose(distance, [1, 1, 2**0.5, 2**0.5, 5**0.5, 8**0.5], atol=1e-8)
