@@ -19,7 +19,7 @@ from sslviz.errors import UserError
 from sslviz.jobs.child import Child
 from sslviz.memory import free_memory
 from sslviz.paths import expand
-from sslviz.store.names import folders_of
+from sslviz.store.names import BUNDLED, folders_of
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")  # of a model on the Hub
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
@@ -40,7 +40,7 @@ def find(name: str | Path) -> Path | None:
     folder = expand(name)
     if (folder / "config.json").is_file():
         return folder
-    return _cached(text) if NAME.fullmatch(text) else None
+    return _cached(text) if NAME.fullmatch(text) and text not in BUNDLED else None
 
 
 def fetch(
@@ -63,8 +63,14 @@ def fetch(
         The folder in the cache.
 
     Raises:
-        UserError: not a name, no such model, too large for this machine, or the Hub can't be reached or is silent.
+        UserError: not a name, a bundled model's name, no such model, too large for this machine, or the Hub can't be
+            reached or is silent.
     """
+    if name in BUNDLED:  # whoever has that name on the Hub, it is not this model
+        raise UserError(
+            f"{name} comes with sslviz, but its files are not where they should be: install sslviz again, or set "
+            "SSLVIZ_ASSETS to the folder that has them."
+        )
     if not NAME.fullmatch(name):
         raise UserError(f"There is no model folder '{name}'; give a folder, or a name such as bert-base-uncased.")
     if _is_set("HF_HUB_OFFLINE") or _is_set("TRANSFORMERS_OFFLINE"):

@@ -16,6 +16,23 @@ from sslviz.paths import assets_dir, models_dir
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 RANDOM = "random-"  # prefix of the untrained twin of a model
 OWN = "own/"  # prefix of an own model that has a bundled model's name
+# what comes with sslviz, whether its files are here or not: a name that no Hub is ever asked for
+BUNDLED = frozenset(
+    {
+        "bert-mini",
+        "moco-cifar10-laptop",
+        "moco-cifar10-resnet",
+        "moco-mnist",
+        "simclr-cifar10-laptop",
+        "simclr-cifar10-resnet",
+        "simclr-fashion",
+        "simclr-mnist",
+        "vae-cifar10",
+        "vae-fashion",
+        "vae-mnist",
+        "vae-mnist-2d",
+    }
+)
 TAKEN = "There is a model '{}' already; choose another name."
 
 
