@@ -168,7 +168,7 @@ def test_a_finished_run_shows_its_curves_pictures_and_model(method, finished):
     for column in ("Linear probe", "k-NN"):  # one protocol, with its interval
         assert all(re.fullmatch(r"[\d.]+ % \([\d.]+ to [\d.]+\)", value) for value in shown[column])
     assert "One protocol for all" in words(at) and "one training seed" in words(at)
-    slider = at.select_slider(key=f"train_snapshot_tiny-{method}")
+    slider = at.select_slider(key="train_back")
     check(slider.set_value(slider.options.index(slider.options[0])).run())
     assert drawings(at)["PCA of h, held-out images"] != first
 
@@ -237,6 +237,16 @@ def test_every_state_has_its_words(finished):
     waiting = view.doing(replace(done, state="waiting", place=2, wait_seconds=150.0))
     assert "2 runs before it" in waiting and "2 min 30 s" in waiting
     assert "loading PyTorch" in view.doing(replace(done, state="starting", stage="loading PyTorch", elapsed=3.0))
+
+
+def test_the_address_brings_method_encoder_and_budget_back():
+    at = check(open_page(method="vae", train_encoder="plane", train_minutes="7"))
+    assert at.segmented_control(key="method").value == "vae" and at.selectbox(key="train_encoder").value == "plane"
+    assert at.number_input(key="train_minutes").value == 7
+    assert "--model.latent-dim 2" in "".join(code.value for code in at.code) and "--minutes 7" in at.code[1].value
+    at = check(open_page(method="gan", train_encoder="nope", train_minutes="1e99"))  # what can't be is left aside
+    assert at.segmented_control(key="method").value == request.DEFAULT
+    check(at.segmented_control(key="method").set_value("vae").run())
 
 
 def test_only_what_acts_here_is_in_the_sidebar():

@@ -43,6 +43,7 @@ def begin(asked: TrainingRequest) -> None:
         UserError: as `RunQueue.submit`.
     """
     st.session_state.train_run = run_queue().submit(asked, ui.owner())
+    st.session_state.train_back = None  # was of the run before; None is no value, so the default is taken
     address.put("run", st.session_state.train_run)
     st.rerun()
 
@@ -69,6 +70,7 @@ def attached() -> str | None:
 def detach() -> None:
     """Leave a run, which goes on, for the form."""
     st.session_state.pop("train_run", None)
+    st.session_state.train_back = None
     st.query_params.pop("run", None)  # at once: the run that follows reads the address first
     address.put("run", None)
 

@@ -35,15 +35,11 @@ def form(scene: ui.Scene) -> TrainingRequest | None:
         width="content",
     )  # fmt: skip
     choices = request.encoders_of(method)
-    if st.session_state.get("train_encoder") not in choices:
-        st.session_state.pop("train_encoder", None)
-    encoder = row.selectbox(
-        "Encoder", list(choices), format_func=lambda key: choices[key].title, key="train_encoder", width=300
-    )
+    encoder = ui.bound("train_encoder", next(iter(choices)), among=list(choices))
+    row.selectbox("Encoder", list(choices), format_func=lambda key: choices[key].title, key="train_encoder", width=300)
     most = console.run_queue().limits.minutes
-    minutes = row.number_input(
-        "Budget (minutes)", 0.1, most, min(2.0, most), 1.0, format="%g", key="train_minutes", width=150
-    )
+    minutes = ui.bound("train_minutes", min(2.0, most), between=(0.1, most))
+    row.number_input("Budget (minutes)", 0.1, most, step=1.0, format="%g", key="train_minutes", width=150)
     below = st.container()
     numbers, name, own = _advanced(method, scene)
     dataset, asked = own.path or scene.data, None

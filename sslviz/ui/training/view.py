@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from sslviz import plots
+from sslviz import plots, ui
 from sslviz.data import images
 from sslviz.evaluation.maps import MAPS
 from sslviz.jobs.record import RunRecord, Snapshot
@@ -75,9 +75,11 @@ def chosen(now: RunRecord) -> Snapshot | None:
             if now.snapshots:
                 st.caption(f"Evaluation {len(now.snapshots)}, at step {now.snapshots[-1].step:,}.")
             return now.snapshots[-1] if now.snapshots else None
-        index = st.select_slider(
-            "Back over the epochs", list(range(len(now.snapshots))), len(now.snapshots) - 1,
-            key=f"train_snapshot_{now.request.name}", format_func=lambda i: f"{now.snapshots[i].epoch:.2f}",
+        last = len(now.snapshots) - 1
+        index = ui.bound("train_back", last, between=(0, last))
+        st.select_slider(
+            "Back over the epochs", list(range(last + 1)), key="train_back",
+            format_func=lambda i: f"{now.snapshots[i].epoch:.2f}",
         )  # fmt: skip
         return now.snapshots[index]
 
