@@ -109,8 +109,8 @@ def finish(folder: Path, *, seed: int = 0) -> dict[str, Any]:
     by_layer = evaluate_layers(language.load(folder), seed=seed)
     h = by_layer.h[-1].astype(np.float32)
     umap = fit_map(h, "umap", seed=seed)
-    marks = {"umap_trustworthiness": umap.trustworthiness, "umap_neighbours_kept": umap.neighbours_kept}
-    marks = {name: np.float32(value) for name, value in marks.items() if value is not None}  # none where rows are alike
+    quality = {"umap_trustworthiness": umap.trustworthiness, "umap_neighbours_kept": umap.neighbours_kept}
+    marks = {name: np.array(value, np.float32) for name, value in quality.items() if value is not None}
     embeddings.save_embeddings(folder, h, umap_xy=umap.xy, **marks)
     card = checkpoint.load_card(folder)
     found = {"linear": by_layer.linear, "knn": by_layer.knn, "baselines": by_layer.baselines, "seed": seed}

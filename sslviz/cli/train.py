@@ -80,8 +80,8 @@ def _to_the_end(run: Any, args: list[str], *, json: bool) -> None:
         words = [word for word in args if word != "--resume"]
         named = [] if run.out or run.name else ["--name", name]
         command = shlex.join(["sslviz", "train", *words, *named, "--resume"])
-        told = f"{end}; go on from there with: {command}"
-        raise Interrupted(end.number, told, step=end.step) from None
+        message = f"{end}; go on from there with: {command}"
+        raise Interrupted(end.number, message, step=end.step) from None
 
 
 def _estimate(run: Any, *, json: bool) -> None:
