@@ -7,19 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from sslviz.data import npz
+from sslviz.data import npz, webp
 from sslviz.data.catalog import DATASETS
 from sslviz.data.sampling import stratified_sample
 from sslviz.errors import UserError
 
 SEED = 0
 COMMAND = "sslviz data bundle"
+NPZ_FORMAT = "x_train, x_test uint8 (N, H, W); y_train, y_test uint8 (N,); pixels unchanged"
+WEBP_FORMAT = (
+    f"zip: x_train-0000.webp and on, {webp.PART} images each, one below the other, lossless; y_train.npy uint8 (N,); "
+    "the same for test; pixels unchanged"
+)
 
 
 def bundle(source_dir: Path, out_dir: Path, *, progress: Callable[[str], None] | None = None) -> list[Path]:
-    """Draw the bundled sets from full copies: `<name>.npz` and a card `<name>.json` each.
+    """Draw the bundled sets from full copies: `<name>.npz`, of colour images `<name>.webp.zip`, and a card each.
 
-    The same full copies give the same arrays, and with the same version of zlib the same bytes.
+    The same full copies give the same arrays, and with the same versions of zlib and libwebp the same bytes.
 
     Args:
         source_dir: folder of full copies `<name>.npz`, as `sslviz.data.download.fetch` keeps them.
@@ -37,10 +42,14 @@ def bundle(source_dir: Path, out_dir: Path, *, progress: Callable[[str], None] |
         if progress is not None:
             progress(name)
         arrays = _draw(name, Path(source_dir) / f"{name}.npz")
-        path = Path(out_dir) / f"{name}.npz"
-        npz.write(path, arrays, compress=True)
+        colour = DATASETS[name].channels == 3
+        path = Path(out_dir) / f"{name}{webp.SUFFIX if colour else '.npz'}"
+        if colour:
+            webp.write(path, arrays)
+        else:
+            npz.write(path, arrays, compress=True)
         card = json.dumps(_card(name, arrays, path.read_bytes()), indent=2, ensure_ascii=False) + "\n"
-        npz.write_bytes(path.with_suffix(".json"), card.encode())
+        npz.write_bytes(path.parent / f"{name}.json", card.encode())
         paths.append(path)
     return paths
 
@@ -83,7 +92,7 @@ def _card(name: str, arrays: dict[str, np.ndarray], content: bytes) -> dict:
         "official": {"n_train": info.n_train, "n_test": info.n_test},
         "shape": list(info.shape),
         "class_names": list(info.class_names),
-        "format": "x_train, x_test uint8 (N, H, W) or (N, H, W, C); y_train, y_test uint8 (N,); pixels unchanged",
+        "format": WEBP_FORMAT if info.channels == 3 else NPZ_FORMAT,
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "command": COMMAND,

@@ -3,7 +3,7 @@
 A dataset is known by its name ("mnist", "fashion_mnist", "cifar10") or, where the images are a person's own, by the
 path of an `.npz` file (see `sslviz.data.npz`) or of a folder with one subfolder a class (see
 `sslviz.data.imagefolder`). A name is looked up as `<name>.npz` in the data folder, where full copies live, then among
-the bundled sets. Nothing is left out without `source` saying so.
+the bundled sets (`<name>.npz`, or `<name>.webp.zip`). Nothing is left out without `source` saying so.
 
 torch is imported when images are loaded, not before: the app's first page only describes them.
 """
@@ -13,11 +13,11 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sslviz.data import copies, imagefolder, npz
+from sslviz.data import copies, imagefolder, npz, webp
 from sslviz.data.catalog import ALIASES, DATASETS
 from sslviz.data.sampling import largest_class_share
 from sslviz.errors import UserError
@@ -250,10 +250,11 @@ class _Located:
             (f"x_{split}", f"y_{split}")[: 2 if self.layout.class_names else 1],
             _remedy(self.name, self.kind),
         )
+        reader = _reader(self.path)
         if n is None:
-            x, *labels = npz.read_arrays(self.path, *keys, remedy=remedy)
+            x, *labels = reader.read_arrays(self.path, *keys, remedy=remedy)
         else:
-            x, *labels = (npz.read_rows(self.path, key, n, remedy=remedy) for key in keys)
+            x, *labels = (reader.read_rows(self.path, key, n, remedy=remedy) for key in keys)
         y = labels[0].reshape(-1).astype(np.int64, copy=False) if labels else np.full(len(x), -1)
         return x, y
 
@@ -316,11 +317,12 @@ def _find(name: str | os.PathLike, *, bundled: bool) -> tuple[str, Kind, Path]:
     name = os.fspath(name)
     name = ALIASES.get(name, name)
     if name in DATASETS:
-        full, small = data_dir() / f"{name}.npz", assets_dir() / "data" / f"{name}.npz"
+        full = data_dir() / f"{name}.npz"
         if not bundled and os.path.exists(full):
             return name, "full", full
-        if os.path.exists(small):
-            return name, "bundled", small
+        for suffix in (".npz", webp.SUFFIX):
+            if os.path.exists(small := assets_dir() / "data" / f"{name}{suffix}"):
+                return name, "bundled", small
         raise UserError(
             f"{DATASETS[name].title} is neither in the data folder nor bundled: run `sslviz data fetch {name}`."
         )
@@ -334,9 +336,14 @@ def _find(name: str | os.PathLike, *, bundled: bool) -> tuple[str, Kind, Path]:
     raise UserError(f"There is no dataset “{shown(name)}”: {hint}")
 
 
+def _reader(path: Path) -> Any:
+    """The module that reads a file of images: `npz`, or `webp` for what is bundled so."""
+    return webp if path.name.endswith(webp.SUFFIX) else npz
+
+
 def _read_layout(name: str, kind: Kind, path: Path) -> npz.Layout:
     """Check a file; one that goes by a known name must hold what the name says."""
-    layout = npz.read_layout(path, remedy=_remedy(name, kind))
+    layout = (npz if kind == "own" else _reader(path)).read_layout(path, remedy=_remedy(name, kind))
     if kind == "own":
         return layout
     info = DATASETS[name]
