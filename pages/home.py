@@ -1,6 +1,5 @@
 """Home: what the app is for, one image's way through a model, what is here, where to begin. Imports no torch."""
 
-import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
@@ -82,28 +81,33 @@ with grid.cell():
         size=400,
         on_pick=lambda ids: choose(ids[0]),
     )
+chance = len(ids) * ((images.y == images.y[index]).sum() - 1) / max(1, len(images.y) - 1)
 st.markdown(
-    f"Test image {index}, “{ui.escape(names[images.y[index]])}”, on its way through {scene.model}: {same} of its "
-    f"{len(ids)} nearest neighbours show the same class, although no label was ever used in training. By chance it "
-    f"would be {len(ids) * (np.sum(images.y == images.y[index]) - 1) / max(1, len(images.y) - 1):.1f}."
+    f"Test image {index}, “{ui.escape(names[images.y[index]])}”, on its way through {ui.escape(scene.model)}: {same} "
+    f"of its {len(ids)} nearest neighbours show the same class, although training used no labels. By chance it "
+    f"would be {chance:.1f}."
 )
 
 st.subheader("Where to begin", anchor=False)
 doors = st.grid(3, min_column_width=240, gap="medium")
-for key, text in zip(
-    ("vae", "embeddings", "probe"),
-    (
-        "Squeeze an image through a few numbers, then walk, mix and sample in the space between.",
-        f"See {len(images.y):,} images laid out by a network that knew no classes, and test what the map hides.",
-        "Freeze the network, train one linear layer on top, and compare with baselines on the same labels.",
-    ),
-    strict=True,
-):
+TEXTS = {
+    "vae": "Squeeze an image through a few numbers, then walk, mix and sample in the space between.",
+    "embeddings": f"See {len(images.y):,} images laid out by a network that was told no classes, and test what the map "
+    "hides.",
+    "probe": "Freeze the network, train one linear layer on top, and compare with the same layer on pixels and on "
+    "features that were not learnt.",
+}
+for key, text in TEXTS.items():
     with doors.cell():
         st.page_link(ui.PAGES[key].file, label=f"**{ui.PAGES[key].name}**", icon=ui.PAGES[key].icon)
         st.markdown(f"*{ui.PAGES[key].question}* {text}")
 
-st.subheader("Models here", anchor=False)
-st.dataframe(ui.model_rows(), hide_index=True, alt="Models, what they were trained on and their test results")
-st.subheader("Data here", anchor=False)
-st.dataframe(ui.data_rows(), hide_index=True, alt="Datasets with their sources and counts")
+with st.container(key="tables"):
+    st.subheader(f"Models of {scene.title} here", anchor=False)
+    for said, table in ui.model_tables(scene.data):
+        st.markdown(table)
+        st.caption(said)
+    for said in ui.left_out():
+        st.caption(said)
+    st.subheader("Datasets here", anchor=False)
+    st.markdown(ui.data_table())

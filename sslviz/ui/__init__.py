@@ -18,5 +18,5 @@ from sslviz.ui.stored import (
     stored,
     test_images,
 )
-from sslviz.ui.tables import data_rows, model_rows
+from sslviz.ui.tables import data_table, left_out, model_tables
 from sslviz.ui.work import compare, fit_map, owner, watch, worker

@@ -18,15 +18,18 @@ def component(module: str, name: str) -> Callable[..., Any]:
 
     Returns:
         a function that mounts it, as the one of `st.components.v2.component` does. Its `data` is a dictionary of JSON
-        values. Lists in it are sent as tuples, which are the same in JSON: a list makes Streamlit import pandas and
-        pyarrow (0.25 s and 80 MB) to see whether it is a table.
+        values. They travel within a tuple, which the script is handed without: a list or dictionary on its own makes
+        Streamlit import pandas and pyarrow (0.25 s and 80 MB) to see whether it is a table.
     """
     files = {kind: Path(module).with_name(f"{name}.{kind}") for kind in ("html", "css", "js")}
     parts = {kind: file.read_text(encoding="utf-8") for kind, file in files.items() if file.is_file()}
+    parts["js"] = parts["js"].replace("export default ", "const draw = ", 1) + _UNPACKED
     declared = st.components.v2.component(f"sslviz_{name}", **parts)
 
     def mount(*, data: dict[str, Any], **options: Any) -> Any:
-        sent = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-        return declared(data=sent, **options)
+        return declared(data={"packed": (data,)}, **options)
 
     return mount
+
+
+_UNPACKED = "\nexport default (component) => draw({ ...component, data: component.data.packed[0] })\n"
