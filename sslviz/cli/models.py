@@ -18,9 +18,9 @@ def models_list(*, json: bool = False) -> None:
     Args:
         json: print one JSON object.
     """
-    from sslviz.store.checkpoint import list_models, models_dir
+    from sslviz.store.checkpoint import list_models, models_dir, unreadable_models
 
-    models = list_models()
+    models, hidden = list_models(), unreadable_models()
     rows = [
         {
             "name": m.name,
@@ -38,9 +38,11 @@ def models_list(*, json: bool = False) -> None:
             results = {k: v for k, v in m.card.get("results", {}).items() if isinstance(v, int | float)}
             text = ", ".join(f"{key} {value:.3f}" for key, value in results.items())
             print(f"{m.name:18} {m.method:8} {m.dataset_name:14} {'bundled' if m.bundled else 'own':8} {text}")
+        for path, reason in hidden.items():
+            print(f"left out: {path}, {reason}")
         print(f"Your own models are kept in {models_dir()}. `random-NAME` is the untrained twin of NAME.")
 
-    answer({"models": rows}, json, show)
+    answer({"models": rows, "left_out": {str(path): reason for path, reason in hidden.items()}}, json, show)
 
 
 def models_maps(name: Positional[str], *, json: bool = False, control: Literal["none", "stdin"] = "none") -> None:

@@ -121,13 +121,16 @@ BAD_CARDS = {
 
 
 @pytest.mark.parametrize("case", BAD_CARDS)
-def test_a_bad_card_hides_its_model_only(case, mine, own_digits):
+def test_a_bad_card_hides_its_model_only(case, mine, own_digits, capsys):
     for name in ("good", "bad"):
         train(own_digits(8, 4), out=mine / name)
     change, path = BAD_CARDS[case], mine / "bad" / CARD
     path.write_text(change if isinstance(change, str) else json.dumps(load_card(mine / "bad") | change))
     assert [info.name for info in list_models() if not info.bundled] == ["good"]
     assert list(unreadable_models()) == [mine / "bad"] and unreadable_models()[mine / "bad"]
+    capsys.readouterr()
+    assert cli.main(["models", "list"]) == 0
+    assert f"left out: {mine / 'bad'}" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_closed_hides_its_model_only(mine, own_digits, monkeypatch):
