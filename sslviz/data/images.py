@@ -285,7 +285,7 @@ class _Located:
         are = "is a copy of a training image" if n == 1 else "are copies of training images"
         return f"; {n:,} of its {self.layout.counts['test']:,} test images {are}: `sslviz data clean` leaves copies out"
 
-    def _digests(self, split: str, x: np.ndarray | None) -> list[bytes]:
+    def _digests(self, split: str, x: np.ndarray | None) -> np.ndarray:
         """Hashes of a split's pixels; those of the splits read last are kept, and a file is read block by block."""
         key = (self._signature, split)
         if key not in _seen_digests:
@@ -302,7 +302,7 @@ class _Located:
         return _seen_digests[key]
 
 
-_seen_digests: dict[tuple[str, str], list[bytes]] = {}
+_seen_digests: dict[tuple[str, str], np.ndarray] = {}
 
 
 def _locate(name: str | os.PathLike, *, bundled: bool) -> _Located:
