@@ -57,6 +57,7 @@ class _Job:
     work: Callable[[Telling], Any]
     seconds: float
     longest: float
+    lasting: bool
     seen: float
     guests: list[Guest] = field(default_factory=list)
     began: float | None = None
@@ -97,6 +98,7 @@ class Worker:
         *,
         seconds: float = 30.0,
         longest: float = LONGEST,
+        lasting: bool = False,
     ) -> None:
         """Queue a job, or join the one with this key; an owner's other job of this kind is stopped.
 
@@ -106,6 +108,7 @@ class Worker:
             work: the job.
             seconds: what it is expected to take.
             longest: seconds that it may take: more for what only waits, as a download does.
+            lasting: whether it goes on when nobody looks, as what it leaves on the disk is of use to others too.
 
         Raises:
             UserError: the queue is full, or the guest has too many jobs.
@@ -123,7 +126,7 @@ class Worker:
             self._check(guest, seconds, longest)
             self._progress.pop(key, None)
             self._progress[key] = Progress()
-            self._jobs[key] = _Job(work, seconds, longest, self._clock(), [guest])
+            self._jobs[key] = _Job(work, seconds, longest, lasting, self._clock(), [guest])
             finished = [k for k in self._progress if k not in self._jobs]
             for old in finished[: max(0, len(self._progress) - self.KEPT)]:
                 del self._progress[old]
@@ -149,7 +152,7 @@ class Worker:
         """Say that somebody's browser has gone: what nobody else wants ends, unless it is looked at again at once."""
         with self._lock:
             for job in self._jobs.values():
-                if job.guests == [guest]:
+                if job.guests == [guest] and not job.lasting:
                     job.seen = min(job.seen, self._clock() - self.GRACE + self.LEFT)
 
     # --- inside, with the lock held ---
@@ -227,7 +230,7 @@ class Worker:
                     if not self._lock.wait(self.IDLE) and not self._jobs:
                         self._rest()
                 key, job = next(iter(self._jobs.items()))
-                if self._clock() - job.seen <= self.GRACE:
+                if job.lasting or self._clock() - job.seen <= self.GRACE:
                     job.began, self._progress[key] = self._clock(), Progress("running", "starting")
                     return key, job
                 self._end(key, Progress("stopped", stage="stopped"))
@@ -235,7 +238,8 @@ class Worker:
     def _report(self, key: tuple, job: _Job, stage: str, fraction: float) -> None:
         with self._lock:
             now = self._clock()
-            if self._jobs.get(key) is not job or now - job.seen > self.GRACE:
+            gone = not job.lasting and now - job.seen > self.GRACE
+            if self._jobs.get(key) is not job or gone:
                 raise Stopped
             spent = now - (job.began or now)
             expected = spent / fraction if fraction > 0.02 and spent > self.JUDGED else spent

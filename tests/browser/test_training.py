@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browsing import WAIT, serve, settle, visit
+from browsing import IDLE, WAIT, serve, settle, visit
 from playwright.sync_api import TimeoutError
 from tinyimages import make_models
 
@@ -136,10 +136,15 @@ def keep(page, address: str, tmp_path) -> None:
     page.get_by_text("Bring back a model").click()
     page.locator("input[type=file][accept*=safetensors]").set_input_files(file)
     page.get_by_text("is in every page's list now").wait_for()
-    settle(page)
-    until(page, lambda: page.locator("[data-testid=stProgress]").count() == 0)  # its maps are stored
-    visit(page, f"{address}/vae?model=vae-mnist-1")
-    assert "model=vae-mnist-1" in page.url and page.locator("[data-testid=stAlert]").count() == 0
+
+    def opens() -> bool:
+        page.goto(f"{address}/vae?model=vae-mnist-1")
+        page.wait_for_selector(IDLE)
+        page.wait_for_timeout(2000)
+        return page.locator("[data-testid=stAlert]").count() == 0
+
+    until(page, opens, seconds=60)  # as soon as its h is stored, which comes before the maps
+    assert "model=vae-mnist-1" in page.url
 
 
 def test_a_bad_file_is_refused_in_words(page, address, tmp_path):

@@ -208,6 +208,19 @@ def test_a_job_ends_soon_after_its_browser_has_gone(worker, clock):
     assert job.error is not None and ended(worker, ("a",)).state == "stopped"
 
 
+def test_what_is_of_use_to_others_goes_on_when_its_browser_has_gone(worker, clock):
+    job = Job()
+    worker.submit(("maps", "m"), ANN, job, lasting=True)
+    assert job.began.wait(60)
+    worker.part(ANN)
+    clock.now += 2 * Worker.GRACE
+    job.tell("fitting", 0.5)
+    assert job.error is None
+    clock.now += Worker.LONGEST  # but no longer than anything may take
+    job.tell("fitting", 0.6)
+    assert "a computation may take" in ended(worker, ("maps", "m")).error
+
+
 def test_a_reload_in_time_keeps_the_job(worker, clock):
     job = Job()
     worker.submit(("a",), ANN, job)

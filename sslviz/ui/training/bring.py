@@ -34,7 +34,9 @@ def bring() -> None:
                 ui.models.clear()
                 st.session_state.train_bring_turn += 1  # an empty uploader, which holds no memory
                 name = brought.name
-                ui.worker().submit(("maps", name), ui.owner(), lambda report: task.store_maps(name, report))
+                ui.worker().submit(
+                    ("maps", name), ui.owner(), lambda report: task.store_maps(name, report), seconds=60.0, lasting=True
+                )
                 st.rerun()
         for upload in uploads.uploads(whose()):
             if upload.kind == "model":
