@@ -159,9 +159,6 @@ def _select(page: PageInfo) -> Scene:
     state = st.session_state
     if "selection" not in state:
         _read_address()
-    if "scene" in state:  # TODO: of a page that does not call `choose` yet
-        choose(state.scene["data"], state.scene["model"])
-        del state["scene"]
     here = state.selection
     sets = {name: short for short, name in datasets().items()}
     if here["data"] not in sets:  # own images whose last model has gone

@@ -306,7 +306,8 @@ at.run()
 if {page!r} != "home":
     at.switch_page("pages/{page}.py").run()
 assert at.title and not at.exception and not at.error, (at.exception, at.error)
-print(sorted({{"torch", "transformers", "umap", "torchvision", "safetensors"}} & set(sys.modules)))
+heavy = {{"torch", "transformers", "umap", "torchvision", "safetensors", "pandas", "pyarrow", "scipy", "sklearn"}}
+print(sorted(heavy & set(sys.modules)))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert run.returncode == 0, run.stderr[-2000:]
