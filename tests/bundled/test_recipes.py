@@ -15,6 +15,7 @@ from sslviz.data.images import DATASETS, load_images
 from sslviz.errors import UserError
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.probes import KNNProbe
+from sslviz.methods import registry
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.paths import ROOT, assets_dir
 from sslviz.store import checkpoint, embeddings, history
@@ -124,7 +125,8 @@ def test_a_small_probe_agrees_with_the_card(name):
     """k-NN from 3,000 images to 1,000: below the card's figure from 60,000, by a little."""
     train, test = load_images("mnist", "train"), load_images("mnist", "test")
     model = checkpoint.load(name)
-    probe = KNNProbe().fit(encode(model, train.x[:3000]), train.y[:3000].numpy())
+    metric = registry.info(model.method).metric
+    probe = KNNProbe(metric=metric).fit(encode(model, train.x[:3000]), train.y[:3000].numpy())
     accuracy = probe.score(encode(model, test.x[:1000]), test.y[:1000].numpy())
     assert 0 <= checkpoint.load_card(name)["results"]["knn"] - accuracy < 0.08
 
