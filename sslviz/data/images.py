@@ -250,7 +250,7 @@ class _Located:
             (f"x_{split}", f"y_{split}")[: 2 if self.layout.class_names else 1],
             _remedy(self.name, self.kind),
         )
-        reader = _reader(self.path)
+        reader = npz if self.kind == "own" else _reader(self.path)
         if n is None:
             x, *labels = reader.read_arrays(self.path, *keys, remedy=remedy)
         else:
