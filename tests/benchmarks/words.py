@@ -40,9 +40,10 @@ async def read(port: int, count: int, found: Findings) -> list[float]:
         await person.go("language")
         texts = [frame.format(thing) for thing in THINGS for frame in FRAMES]
         random.shuffle(texts)
-        while not person.answered:  # the page stands before its model is loaded
+        person.answered = False  # what it opens with is stored, and stands before the model is loaded
+        while not person.answered:
             await person.ask("loading", typed=texts[-1])
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
         for text in texts[: count + 1]:
             person.answered = False
             await person.ask("answer", typed=text)
