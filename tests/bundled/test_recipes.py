@@ -181,3 +181,20 @@ def test_the_checkout_stays_small():
     sizes = [path.stat().st_size for path in assets_dir().rglob("*") if path.is_file()]
     assert max(sizes) < 45e6
     assert sum(sizes) < 150e6
+
+
+@pytest.mark.parametrize("name", ["vae-fashion", "simclr-fashion"])
+def test_a_stored_plane_comes_out_of_its_command_again(name, tmp_path):
+    """PCA on any processor, up to rounding; what the others need for it is said in the card."""
+    import shlex
+
+    from sslviz import cli
+    from sslviz.store.checkpoint import load_card
+    from sslviz.store.embeddings import load_embeddings
+
+    card = load_card(name)
+    command = shlex.split(card["maps"]["pca"]["command"].replace("map.npz", str(tmp_path / "map.npz")))
+    assert cli.main(command[1:]) == 0
+    with np.load(tmp_path / "map.npz") as found:
+        np.testing.assert_allclose(found["xy"], load_embeddings(name)["pca_xy"], atol=1e-2)
+    assert "same processor" in card["maps"]["umap"]["repeats"]
