@@ -122,6 +122,8 @@ def begin_page(key: str) -> None:
     page = PAGES[key]
     with st.container(gap="xxsmall"):
         st.html(_HERE / "page_shell.css")
+        if st.context.theme.type == "dark":
+            st.html(_HERE / "page_shell_dark.css")
         st.title(page.title, anchor=False)
         with st.container(key="question"):  # a paragraph, since it heads no part of the page
             st.markdown(page.question)
