@@ -54,9 +54,15 @@ def check(at: AppTest) -> AppTest:
     return at
 
 
+def unpacked(proto) -> dict:
+    """What a component is given; see `sslviz.ui.component`."""
+    given = json.loads(proto.json or proto.mixed.json)
+    return given["packed"][0] if "packed" in given else given
+
+
 def grids(at: AppTest) -> list[dict]:
     """The grids of images that a page draws."""
-    found = [json.loads(part.proto.json or part.proto.mixed.json) for part in at.get("bidi_component")]
+    found = [unpacked(part.proto) for part in at.get("bidi_component")]
     return [grid for grid in found if "sheetWidth" in grid]
 
 

@@ -100,9 +100,15 @@ def words(at: AppTest) -> str:
     return "\n".join(m.value for m in (*at.markdown, *at.caption, *at.info, *at.warning))
 
 
+def unpacked(proto) -> dict:
+    """What a component is given; see `sslviz.ui.component`."""
+    given = json.loads(proto.json or proto.mixed.json)
+    return given["packed"][0] if "packed" in given else given
+
+
 def drawings(at: AppTest) -> dict[str, dict]:
     """What the figures that change in place draw, by title."""
-    found = [json.loads(part.proto.json or part.proto.mixed.json) for part in at.get("bidi_component")]
+    found = [unpacked(part.proto) for part in at.get("bidi_component")]
     return {drawn["title"]: drawn for drawn in found if "panels" in drawn}
 
 
