@@ -61,6 +61,8 @@ def attached() -> str | None:
         return None
     if mine := run_queue().owner(identity):
         state.owner = mine  # a reload, or a second tab, of the same person
+    if state.get("train_run") != identity:
+        state.train_back = None  # was of another run; set here, before its slider is drawn
     state.train_run = identity
     address.put("run", identity)
     run_queue().join(identity, _viewer())
@@ -70,7 +72,6 @@ def attached() -> str | None:
 def detach() -> None:
     """Leave a run, which goes on, for the form."""
     st.session_state.pop("train_run", None)
-    st.session_state.train_back = None
     st.query_params.pop("run", None)  # at once: the run that follows reads the address first
     address.put("run", None)
 
