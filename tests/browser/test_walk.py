@@ -46,7 +46,10 @@ def test_walk_home_vae_embeddings_probe(page, address):
     page.get_by_text("Fitted in").wait_for()
     until_changed(page, accuracy)
     cells = picture(page, ".gallery")
-    box = page.locator(".js-plotly-plot").nth(1).locator(".draglayer .nsewdrag").bounding_box()
+    settle(page)  # baselines may still come in, and each draws the figures anew
+    cells_figure = page.locator(".js-plotly-plot").nth(1).locator(".draglayer .nsewdrag")
+    cells_figure.wait_for()
+    box = cells_figure.bounding_box()
     for column in (1, 3, 5, 7):  # clicks on cells; at least one holds other images than the first shown
         page.mouse.click(box["x"] + (column + 0.5) * box["width"] / 10, box["y"] + 0.05 * box["height"])
         settle(page)
