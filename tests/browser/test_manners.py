@@ -1,6 +1,7 @@
 """Manners of every page in a real browser: Back, addresses, requests, screen readers, narrow screens, both themes."""
 
 import re
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -116,6 +117,9 @@ def test_a_copied_address_restores_what_is_seen(page, browser, address, name):
     other.set_default_timeout(WAIT)
     visit(other, page.url)
     assert other.url == page.url
+    end = time.monotonic() + WAIT / 1000
+    while seen(other) != seen(page) and time.monotonic() < end:
+        settle(other)  # parts of a page come one after the other
     assert seen(other) == seen(page)
     other.context.close()
 

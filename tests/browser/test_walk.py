@@ -48,7 +48,7 @@ def test_walk_home_vae_embeddings_probe(page, address):
     cells = picture(page, ".gallery")
     settle(page)  # baselines may still come in, and each draws the figures anew
     cells_figure = page.locator(".js-plotly-plot").nth(1).locator(".draglayer .nsewdrag")
-    cells_figure.wait_for()
+    cells_figure.scroll_into_view_if_needed()  # the picture of the gallery moved the page
     box = cells_figure.bounding_box()
     for i in (1, 3, 5, 7):  # cells of the diagonal hold images; cells without any are not drawn
         page.mouse.click(box["x"] + (i + 0.5) * box["width"] / 10, box["y"] + (i + 0.5) * box["height"] / 10)
