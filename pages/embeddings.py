@@ -8,14 +8,16 @@ from sslviz.evaluation.maps import MAPS
 from sslviz.evaluation.neighbours import neighbours
 from sslviz.ui import refits
 
-scene = ui.open_page("embeddings")
-ui.need_model(scene)
-images, kept = ui.test_images(scene.data), ui.stored(scene)
+selection = ui.open_page("embeddings")
+ui.need_model(selection)
+images, kept = ui.test_images(selection.data), ui.stored(selection)
 names, state, count = images.class_names, st.session_state, len(images.y)
 
-if state.get("map_data", scene.data) != scene.data:  # a choice is of images: it outlives map and model, not the data
+if (
+    state.get("map_data", selection.data) != selection.data
+):  # a choice is of images: it outlives map and model, not the data
     state.map_ids, state.map_image = (), 0
-state.map_data = scene.data
+state.map_data = selection.data
 centre = ui.bound("map_image", 0, between=(0, count - 1))
 lasso = np.array([i for i in ui.bound("map_ids", (), parse=ui.read_ids, text=ui.write_ids) if i < count], int)
 
@@ -31,7 +33,7 @@ def walk_to(index: int) -> None:
     state.map_image = index
 
 
-maps, waiting = refits.maps_of(scene, kept)
+maps, waiting = refits.maps_of(selection, kept)
 method = ui.bound("map_method", next(iter(maps)), among=maps)
 grid = st.grid(3, min_column_width=300, gap="medium")
 left, right = grid.cell(column_span=2), grid.cell()
@@ -41,9 +43,9 @@ with left:
             "Map", list(maps), format_func=refits.title_of, key="map_method", required=True,
             label_visibility="collapsed",
         )  # fmt: skip
-        refits.form(scene, kept.h)
+        refits.form(selection, kept.h)
         if waiting is not None:  # beside the controls, so that nothing moves
-            ui.watch(refits.job(scene, waiting), height=56)
+            ui.watch(refits.job(selection, waiting), height=56)
     xy, quality = maps[method]
     quality = quality or kept.quality[method]
     said = quality.words("images")
@@ -53,15 +55,15 @@ with left:
         xy,
         images.y,
         names,
-        key=f"map_view_{scene.title}",
+        key=f"map_view_{selection.title}",
         label=f"{title} map of {count:,} test images, coloured by class. Arrow keys walk, Enter chooses.",
         chosen=centre,
         selected=lasso,
-        pictures=ui.atlas(scene.data),
+        pictures=ui.atlas(selection.data),
         size=560,
         on_pick=pick,
     )
-    metric = ui.metric_of(scene)
+    metric = ui.metric_of(selection)
     nearest, apart = neighbours(kept.h, centre, 100, metric=metric)
     on_map, _ = neighbours(xy, centre, 10, metric="euclidean")
     same = int((images.y[nearest[:10]] == images.y[centre]).sum())
@@ -99,7 +101,7 @@ with right:
         "Click a picture to walk on."
     )
 
-command, script = refits.reproduce(scene, method, metric, centre)
+command, script = refits.reproduce(selection, method, metric, centre)
 info = MAPS[refits.method_of(method)]
 ui.foldouts(
     latex=r"T(k) = 1 - \frac{2}{N k\,(2N - 3k - 1)} \sum_{i=1}^{N} \sum_{j \in U_k(i)} \big(r(i, j) - k\big)",
@@ -114,7 +116,7 @@ ui.foldouts(
     command=command,
     script=script,
     way=(
-        f"{images.source} of {scene.title} → h, {kept.h.shape[1]} numbers each.",
+        f"{images.source} of {selection.title} → h, {kept.h.shape[1]} numbers each.",
         f"{info.title} ({info.paper}).",
         f"Places on a page. Read {info.reads}.",
     ),

@@ -6,7 +6,7 @@ from sslviz import plots, ui
 from sslviz.evaluation.maps import MAPS
 from sslviz.evaluation.neighbours import neighbours
 
-scene = ui.open_page("home")
+selection = ui.open_page("home")
 
 left, right = st.columns(2, gap="medium")
 left.markdown(
@@ -18,8 +18,8 @@ right.markdown(
     "beside pixels, their principal components, random patches and the same network untrained."
 )
 
-ui.need_model(scene)
-images, kept = ui.test_images(scene.data), ui.stored(scene)
+ui.need_model(selection)
+images, kept = ui.test_images(selection.data), ui.stored(selection)
 names = images.class_names
 
 
@@ -29,7 +29,7 @@ def choose(index: int) -> None:
 
 
 index = ui.bound("home_image", 0, between=(0, len(images.y) - 1))
-metric = ui.metric_of(scene)
+metric = ui.metric_of(selection)
 ids, apart = neighbours(kept.h, index, 8, metric=metric)
 same = int((images.y[ids] == images.y[index]).sum())
 grid = st.grid(3, min_column_width=300, gap="medium")
@@ -37,8 +37,8 @@ with grid.cell():
     st.markdown("**An image x.** Choose one.")
     ui.thumbnails(
         images,
-        ui.some_of_each(scene.data, 1),
-        key=f"home_shelf_{scene.title}",
+        ui.some_of_each(selection.data, 1),
+        key=f"home_shelf_{selection.title}",
         label="Test images to follow",
         chosen=index,
         on_click=choose,
@@ -73,17 +73,18 @@ with grid.cell():
         kept.xy[method],
         images.y,
         names,
-        key=f"home_map_{scene.title}",
+        key=f"home_map_{selection.title}",
         label="Map of all test images, the chosen one ringed. Arrow keys walk, Enter chooses.",
         chosen=index,
-        pictures=ui.atlas(scene.data),
+        pictures=ui.atlas(selection.data),
         tools=False,
         size=400,
         on_pick=lambda ids: choose(ids[0]),
     )
 chance = len(ids) * ((images.y == images.y[index]).sum() - 1) / max(1, len(images.y) - 1)
 st.markdown(
-    f"Test image {index}, “{ui.escape(names[images.y[index]])}”, on its way through {ui.escape(scene.model)}: {same} "
+    f"Test image {index}, “{ui.escape(names[images.y[index]])}”, on its way through "
+    f"{ui.escape(selection.model)}: {same} "
     f"of its {len(ids)} nearest neighbours show the same class, although training used no labels. By chance it "
     f"would be {chance:.1f}."
 )
@@ -103,8 +104,8 @@ for key, text in TEXTS.items():
         st.markdown(f"*{ui.PAGES[key].question}* {text}")
 
 with st.container(key="tables"):
-    st.subheader(f"Models of {scene.title} here", anchor=False)
-    for said, table in ui.model_tables(scene.data):
+    st.subheader(f"Models of {selection.title} here", anchor=False)
+    for said, table in ui.model_tables(selection.data):
         st.markdown(table)
         st.caption(said)
     for said in ui.left_out():

@@ -6,14 +6,14 @@ import streamlit as st
 from sslviz import plots, ui
 from sslviz.evaluation.results import confusion
 
-scene = ui.open_page("probe")
-ui.need_model(scene)
-images, kept = ui.test_images(scene.data), ui.stored(scene)
+selection = ui.open_page("probe")
+ui.need_model(selection)
+images, kept = ui.test_images(selection.data), ui.stored(selection)
 ui.need_labels(images)
 names, state = images.class_names, st.session_state
 
-ui.probe.join(scene)
-counts = ui.probe.label_counts(scene, len(names))
+ui.probe.join(selection)
+counts = ui.probe.label_counts(selection, len(names))
 ui.bound("probe_labels", 1_000 if 1_000 in counts else counts[-1], among=counts)
 ui.bound("probe_seed", 0, between=(0, 999))
 controls, progress = st.columns((13, 7), gap="medium")
@@ -23,12 +23,12 @@ with controls, st.container(horizontal=True, vertical_alignment="bottom"):
             "Labelled training images", counts, format_func=lambda n: f"{n:,}", key="probe_labels", width=200
         )
     st.number_input("Seed", 0, 999, key="probe_seed", width=85)
-    asked = (scene, kept, int(state.probe_labels), int(state.probe_seed))
+    asked = (selection, kept, int(state.probe_labels), int(state.probe_seed))
     st.button("Fit the probe", icon=":material/play_arrow:", key="probe_fit", on_click=ui.probe.ask, args=asked)
 with progress:
-    ui.probe.running(scene)
-fits = ui.probe.fits(scene)
-shown = ui.probe.view(scene, images, kept, fits.get(ui.probe.choose(scene, fits)))
+    ui.probe.running(selection)
+fits = ui.probe.fits(selection)
+shown = ui.probe.view(selection, images, kept, fits.get(ui.probe.choose(selection, fits)))
 grid = st.grid(2, min_column_width=420, gap="medium")
 left, right = grid.cell(), grid.cell()
 
@@ -95,11 +95,11 @@ ui.foldouts(
         "y": ("labels, used here for the first time", "ImageSet.y"),
     },
     source="sslviz.evaluation.probes:LinearProbe.fit",
-    command=f"sslviz probe {scene.model} {scene.data} --json",
+    command=f"sslviz probe {selection.model} {selection.data} --json",
     script=f'''from sslviz import LinearProbe, encode, load, load_images
 
-model = load("{scene.model}")
-train, test = load_images("{scene.data}", "train"), load_images("{scene.data}", "test")
+model = load("{selection.model}")
+train, test = load_images("{selection.data}", "train"), load_images("{selection.data}", "test")
 linear = LinearProbe().fit(encode(model, train.x), train.y.numpy())
 print(linear.score(encode(model, test.x), test.y.numpy()))''',
     way=(

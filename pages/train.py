@@ -4,11 +4,11 @@ from sslviz import ui
 from sslviz.methods.registry import DEFAULT, METHODS
 from sslviz.ui.training import bring, console, form, keep, reproduce
 
-scene = ui.open_page("train")
+selection = ui.open_page("train")
 identity = console.attached()
 asked, run = None, None
 if identity is None:
-    asked = form.form(scene)
+    asked = form.form(selection)
     bring.bring()
 else:
     run = console.watch(identity)

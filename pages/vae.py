@@ -4,9 +4,9 @@ import streamlit as st
 
 from sslviz import ui
 
-scene = ui.open_page("vae")
-ui.need_model(scene)
-shown = ui.decoding.begin(scene)
+selection = ui.open_page("vae")
+ui.need_model(selection)
+shown = ui.decoding.begin(selection)
 views = ui.decoding.views_of(shown)
 view = ui.bound("vae_view", views[0], among=views)
 st.segmented_control("View", views, key="vae_view", required=True, label_visibility="collapsed")
@@ -25,12 +25,12 @@ ui.foldouts(
         r"\beta": (f"weight of the KL in training, here {shown.model.config.beta:g}", "VAEConfig.beta"),
     },
     source="sslviz.methods.losses:elbo",
-    command=f"sslviz eval {scene.model} {scene.data} --json\n{scene.card.get('command', '')}".strip(),
+    command=f"sslviz eval {selection.model} {selection.data} --json\n{selection.card.get('command', '')}".strip(),
     script=f"""from sslviz import load, load_images
 
-model = load("{scene.model}")
-x = load_images("{scene.data}", "test").x
-print(model.evaluate(x, seed={int(scene.card.get("seed", 0))}))
+model = load("{selection.model}")
+x = load_images("{selection.data}", "test").x
+print(model.evaluate(x, seed={int(selection.card.get("seed", 0))}))
 mu, logvar = model.encode(x[:10].float() / 255)
 x_hat, samples = model.decode(mu), model.sample(96)""",
     way=(

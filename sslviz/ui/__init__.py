@@ -9,7 +9,7 @@ from sslviz.ui.gallery import choose_image, gallery, thumbnails
 from sslviz.ui.latent_plane import plane
 from sslviz.ui.map_view import atlas, read_ids, show_map, write_ids
 from sslviz.ui.page_shell import PAGES, begin_page, escape, plain_errors, start
-from sslviz.ui.selection import Scene, choose, data_title, models, need_model, open_page
+from sslviz.ui.selection import Selection, choose, data_title, models, need_model, open_page
 from sslviz.ui.stored import (
     load_model,
     metric_of,

@@ -19,7 +19,7 @@ from sslviz.ui.figures import show
 from sslviz.ui.gallery import choose_image
 from sslviz.ui.latent_plane import plane as latent_plane
 from sslviz.ui.page_shell import escape, plain_errors
-from sslviz.ui.selection import Scene
+from sslviz.ui.selection import Selection
 from sslviz.ui.stored import Images, Stored, decode, load_model, some_of_each, stored, test_images
 from sslviz.ui.work import call, owner, watch, worker
 
@@ -49,7 +49,7 @@ class Bounds:
 class Shown:
     """What the views look at: the test images, the model, and its posterior means as its folder keeps them (N, D)."""
 
-    scene: Scene
+    selection: Selection
     images: Images
     model: Any
     kept: Stored
@@ -62,7 +62,7 @@ class Shown:
     @property
     def colour(self) -> str:
         """Of the model's method."""
-        return METHODS[self.scene.method].colour
+        return METHODS[self.selection.method].colour
 
     def mu(self, *ids: int) -> np.ndarray:
         """Posterior means of some test images (n, D), computed now."""
@@ -72,9 +72,9 @@ class Shown:
             return self.model.encode(to_float(self.images.x[list(ids)]))[0].numpy()
 
 
-def begin(scene: Scene) -> Shown:
+def begin(selection: Selection) -> Shown:
     """Load what the views look at."""
-    return Shown(scene, test_images(scene.data), load_model(scene), stored(scene))
+    return Shown(selection, test_images(selection.data), load_model(selection), stored(selection))
 
 
 # bounds of all test images ------------------------------------------------------------------------------------------
@@ -87,15 +87,15 @@ def _kept() -> OrderedDict[tuple, Bounds]:
 
 def bounds(shown: Shown) -> Bounds | None:
     """The bounds of all test images; None while they are computed in the background, whose progress is then drawn."""
-    scene, kept = shown.scene, _kept()
-    key = ("bounds", scene.model, scene.card.get("created", ""), scene.data, len(shown.images.y))
+    selection, kept = shown.selection, _kept()
+    key = ("bounds", selection.model, selection.card.get("created", ""), selection.data, len(shown.images.y))
     if key not in kept:
-        seed = int(scene.card.get("seed", 0))
+        seed = int(selection.card.get("seed", 0))
         seconds = _timed(key, shown.model, shown.images.x)
         if seconds < QUICK:
             kept[key] = Bounds(*_parts(shown.model.bound(to_tensor(shown.images.x), seed=seed)), seed)
         else:
-            found = _in_background(key, scene, seed, seconds)
+            found = _in_background(key, selection, seed, seconds)
             if found is None:
                 return None
             kept[key] = found
@@ -129,11 +129,11 @@ def _timed(key: tuple, _model: Any, _x: np.ndarray) -> float:
     return seconds
 
 
-def _in_background(key: tuple, scene: Scene, seed: int, seconds: float) -> Bounds | None:
+def _in_background(key: tuple, selection: Selection, seed: int, seconds: float) -> Bounds | None:
     now = worker().progress(key)
 
     def work(report: Telling) -> Bounds:
-        arguments = {"model": scene.model, "dataset": scene.data, "seed": seed}
+        arguments = {"model": selection.model, "dataset": selection.data, "seed": seed}
         found = call("sslviz.jobs.computations:image_bounds", report, **arguments)
         return Bounds(found["mu"], found["kl"], found["recon"], seed)
 
@@ -164,7 +164,7 @@ def beside() -> tuple:
 def plane(shown: Shown) -> None:
     """The latent plane, decoded under the pointer."""
     st.markdown("**The plane of z, decoded under the pointer**")
-    radius = latent_plane(shown.scene, key=f"plane_{shown.scene.model}")
+    radius = latent_plane(shown.selection, key=f"plane_{shown.selection.model}")
     inside = (np.linalg.norm(shown.kept.h, axis=1) < radius).mean()
     st.markdown(
         f"Move over the plane: each place is a z, the picture what the decoder makes of it. Dots are the posterior "
@@ -185,10 +185,10 @@ def reconstruct(shown: Shown) -> None:
     found, images = bounds(shown), shown.images
     if found is None and which != KINDS[0]:
         return
-    ids = np.array(some_of_each(shown.scene.data, 1)[:10])
+    ids = np.array(some_of_each(shown.selection.data, 1)[:10])
     if which != KINDS[0]:
         ids = np.argsort(-found.total if which == "Costliest" else found.total)[:10]
-    seed = int(shown.scene.card.get("seed", 0))
+    seed = int(shown.selection.card.get("seed", 0))
     parts = found or Bounds(*_parts(shown.model.bound(to_tensor(images.x[ids]), seed=seed)), seed)
     rows = ids if found is not None else np.arange(len(ids))
     costs = np.column_stack([parts.recon, parts.kl.sum(axis=1)])[rows]
@@ -217,7 +217,7 @@ def reconstruct(shown: Shown) -> None:
 
 def _whole(shown: Shown) -> bool:
     """Whether the bundled test images are those that the card's figures are of."""
-    return shown.scene.card.get("results", {}).get("n_test") == len(shown.images.y)
+    return shown.selection.card.get("results", {}).get("n_test") == len(shown.images.y)
 
 
 def sample(shown: Shown) -> None:
@@ -250,7 +250,7 @@ def traverse(shown: Shown) -> None:
     """One row a dimension, ordered by KL."""
     side, wide = beside()
     with side:
-        chosen = choose_image(shown.scene, "vae_from", "Start from", start=7, per_class=2)
+        chosen = choose_image(shown.selection, "vae_from", "Start from", start=7, per_class=2)
     with wide:
         if (found := bounds(shown)) is None:
             return
@@ -282,8 +282,8 @@ def interpolate(shown: Shown) -> None:
     images = shown.images
     side, wide = beside()
     with side:
-        a = choose_image(shown.scene, "vae_a", "From", start=3)
-        b = choose_image(shown.scene, "vae_b", "To", start=8)
+        a = choose_image(shown.selection, "vae_a", "From", start=3)
+        b = choose_image(shown.selection, "vae_b", "To", start=8)
     found = ways_between(shown.model, *shown.mu(a, b))
     title = f"From “{images.class_names[images.y[a]]}” to “{images.class_names[images.y[b]]}”, both decoded"
     with wide:

@@ -11,7 +11,7 @@ import streamlit as st
 from sslviz import plots
 from sslviz.ui.address import bound
 from sslviz.ui.component import component
-from sslviz.ui.selection import Scene
+from sslviz.ui.selection import Selection
 from sslviz.ui.stored import Images, some_of_each, test_images
 
 _GALLERY = component(__file__, "gallery")
@@ -81,19 +81,19 @@ def gallery(
     )
 
 
-def choose_image(scene: Scene, key: str, label: str, *, start: int, per_class: int = 1) -> int:
+def choose_image(selection: Selection, key: str, label: str, *, start: int, per_class: int = 1) -> int:
     """Show the first test images of each class and return the id of the one that was clicked, which is in the address.
 
     At first it is that of class `start`, or the last where there are fewer classes.
     """
-    images, shelf = test_images(scene.data), some_of_each(scene.data, per_class)
+    images, shelf = test_images(selection.data), some_of_each(selection.data, per_class)
     chosen = bound(key, shelf[min(start * per_class, len(shelf) - 1)], among=shelf)
     st.markdown(f"**{label}**")
     thumbnails(
         images,
         shelf,
         framed=False,
-        key=f"{key}_{scene.title}",
+        key=f"{key}_{selection.title}",
         label=label,
         chosen=chosen,
         scale=1 if per_class > 1 else 2,

@@ -9,23 +9,23 @@ import streamlit as st
 
 from sslviz import plots
 from sslviz.ui.component import component
-from sslviz.ui.selection import Scene
+from sslviz.ui.selection import Selection
 from sslviz.ui.stored import decode, load_model, stored, test_images
 
 _PLANE = component(__file__, "latent_plane")
 
 
-def plane(scene: Scene, *, key: str) -> float:
+def plane(selection: Selection, *, key: str) -> float:
     """Show the latent space of a two-dimensional VAE, decoded under the pointer without a message to the server.
 
     Args:
-        scene: its model has two latent dimensions.
+        selection: its model has two latent dimensions.
         key: unique on the page.
 
     Returns:
         the radius of the circle that is drawn: it holds 99 % of the prior.
     """
-    sent = _plane_data(scene.model, scene.data, load_model(scene), stored(scene).h)
+    sent = _plane_data(selection.model, selection.data, load_model(selection), stored(selection).h)
     _PLANE(key=key, data=sent)
     return sent["prior"]
 

@@ -36,6 +36,7 @@ class PageInfo:
     question: str
     stage: str
     path: tuple[tuple[str, str], ...] = PATH  # the way of the data that it lies on
+    also: tuple[str, ...] = ()  # further stages that it stands for
     model: bool = True  # whether it shows a model of images, so that one can be chosen
     wants: str = ""  # what a model's method must have to be shown, an attribute of its MethodInfo; "": any method
     needs: tuple[str, ...] = ()  # modules that take long to import, loaded as soon as its address is asked for
@@ -59,6 +60,15 @@ PAGES = {
         "decode",
         wants="decoder",
         needs=("torch",),
+    ),
+    "contrastive": PageInfo(
+        "pages/contrastive.py",
+        "Contrast: two views",
+        ":material/compare:",
+        "Contrast",
+        "Why do two views of one image end up together, and everything else apart?",
+        "augment",
+        also=("project",),
     ),
     "embeddings": PageInfo(
         "pages/embeddings.py",
@@ -127,22 +137,23 @@ def begin_page(key: str) -> None:
         st.title(page.title, anchor=False)
         with st.container(key="question"):  # a paragraph, since it heads no part of the page
             st.markdown(page.question)
-        _path_strip(page.stage, page.path)
+        _path_strip(page)
         address.begin(key)
 
 
-def _path_strip(lit: str, path: tuple[tuple[str, str], ...]) -> None:
+def _path_strip(page: PageInfo) -> None:
     """Draw the way of the data: the same strip on every page of it, links where a page stands for the stage."""
-    files = {page.stage: page.file for page in PAGES.values() if page.path is path}
-    between = ""
+    others = [other for other in PAGES.values() if other.path is page.path]
+    files = {stage: other.file for other in others for stage in (other.stage, *other.also)}
+    lit, between = (page.stage, *page.also), ""
     with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center", key="path"):
-        for stage, mark in path:
-            if stage != lit and stage not in files:
+        for stage, mark in page.path:
+            if stage not in lit and stage not in files:
                 between += f" {stage} {mark}"
                 continue
             if between:
                 st.markdown(f":gray[:small[{between}]]", width="content")
-            if stage == lit:
+            if stage in lit:
                 st.markdown(f":primary-background[:small[**{stage}**]]", width="content")
             else:
                 st.page_link(files[stage], label=stage, width="content")

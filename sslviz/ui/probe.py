@@ -18,7 +18,7 @@ from sslviz.evaluation.results import Evaluation, difference_words, protocol_tit
 from sslviz.methods.registry import METHODS
 from sslviz.ui.address import asked, bound
 from sslviz.ui.page_shell import escape, plain_errors
-from sslviz.ui.selection import Scene
+from sslviz.ui.selection import Selection
 from sslviz.ui.stored import Images, Stored, neighbour_votes
 from sslviz.ui.work import fit_probe, owner, watch, worker
 
@@ -53,51 +53,51 @@ class View:
     floor: float
 
 
-def label_counts(scene: Scene, classes: int) -> list[int]:
+def label_counts(selection: Selection, classes: int) -> list[int]:
     """How many labelled images may be asked for: at least one a class, at most all."""
-    n_train = describe(scene.data).n_train
+    n_train = describe(selection.data).n_train
     return [n for n in LABELS if classes <= n <= n_train] or [n_train]
 
 
-def job(scene: Scene, count: int, seed: int) -> tuple:
+def job(selection: Selection, count: int, seed: int) -> tuple:
     """The worker's key of a fit; a model that was made anew under the same name has others."""
-    return ("probe", scene.model, scene.card.get("created", ""), scene.data, count, seed)
+    return ("probe", selection.model, selection.card.get("created", ""), selection.data, count, seed)
 
 
-def ask(scene: Scene, kept: Stored, count: int, seed: int) -> None:
+def ask(selection: Selection, kept: Stored, count: int, seed: int) -> None:
     """Fit on these labels and put the result on show; fits asked for before stay."""
     with plain_errors():
         worker().submit(
-            job(scene, count, seed),
+            job(selection, count, seed),
             owner(),
-            lambda report: fit_probe(scene, kept.h, count, seed, report),
+            lambda report: fit_probe(selection, kept.h, count, seed, report),
             seconds=20 + count / 100,
         )
-        mine = _asked(scene)
+        mine = _asked(selection)
         mine[:] = [*[fit for fit in mine if fit != (count, seed)], (count, seed)][-MOST_FITS:]
         st.session_state.probe_shown = f"{count}-{seed}"
 
 
-def _asked(scene: Scene) -> list[tuple[int, int]]:
+def _asked(selection: Selection) -> list[tuple[int, int]]:
     """(labels, seed) of the fits of this session and model, oldest first."""
-    return st.session_state.setdefault("probe_fits", {}).setdefault(job(scene, 0, 0), [])
+    return st.session_state.setdefault("probe_fits", {}).setdefault(job(selection, 0, 0), [])
 
 
-def join(scene: Scene) -> None:
+def join(selection: Selection) -> None:
     """Take up the fit that the address names, where this server still has its result; none is begun by an address."""
     named = re.fullmatch(r"(\d{1,6})-(\d{1,3})", asked("probe_shown") or "")
-    if named and (fit := (int(named[1]), int(named[2]))) not in _asked(scene):
-        now = worker().progress(job(scene, *fit))
+    if named and (fit := (int(named[1]), int(named[2]))) not in _asked(selection):
+        now = worker().progress(job(selection, *fit))
         if now is not None and now.state == "done":
-            _asked(scene).append(fit)
+            _asked(selection).append(fit)
 
 
-def fits(scene: Scene) -> dict[tuple[int, int], Evaluation]:
+def fits(selection: Selection) -> dict[tuple[int, int], Evaluation]:
     """Fits of this session that have a result, if only a first one; finished ones are kept by the session."""
     kept = st.session_state.setdefault("probe_found", {})
     found = {}
-    for fit in _asked(scene):
-        key = job(scene, *fit)
+    for fit in _asked(selection):
+        key = job(selection, *fit)
         now = worker().progress(key)
         if now is not None and now.result is not None:
             kept[key] = now.result
@@ -108,10 +108,10 @@ def fits(scene: Scene) -> dict[tuple[int, int], Evaluation]:
     return found
 
 
-def running(scene: Scene) -> None:
+def running(selection: Selection) -> None:
     """Progress of the newest fit that was asked for, whatever the controls say now."""
-    if mine := _asked(scene):
-        watch(job(scene, *mine[-1]))
+    if mine := _asked(selection):
+        watch(job(selection, *mine[-1]))
     else:
         st.caption(
             f"A fit takes seconds to minutes, at most {worker().LONGEST / 60:.0f}. The encoder's own result "
@@ -119,13 +119,13 @@ def running(scene: Scene) -> None:
         )
 
 
-def choose(scene: Scene, found: dict[tuple[int, int], Evaluation]) -> tuple[int, int] | None:
+def choose(selection: Selection, found: dict[tuple[int, int], Evaluation]) -> tuple[int, int] | None:
     """Which result is on show: that of the card (None) or a fit; one whose result is yet to come waits its turn."""
     state = st.session_state
-    wanted = bound("probe_shown", CARD, among=[CARD, *(f"{count}-{seed}" for count, seed in _asked(scene))])
+    wanted = bound("probe_shown", CARD, among=[CARD, *(f"{count}-{seed}" for count, seed in _asked(selection))])
     names = {f"{count}-{seed}": (count, seed) for count, seed in found}
     if names:
-        first = "All labels (card)" if "linear_probe" in scene.card.get("results", {}) else "Before any fit"
+        first = "All labels (card)" if "linear_probe" in selection.card.get("results", {}) else "Before any fit"
         titles = {CARD: first} | {key: f"{c:,} labels, seed {s}" for key, (c, s) in names.items()}
         state.probe_on_show = wanted if wanted in titles else CARD
         st.segmented_control(
@@ -135,13 +135,13 @@ def choose(scene: Scene, found: dict[tuple[int, int], Evaluation]) -> tuple[int,
     return names.get(wanted)
 
 
-def view(scene: Scene, images: Images, kept: Stored, found: Evaluation | None) -> View:
+def view(selection: Selection, images: Images, kept: Stored, found: Evaluation | None) -> View:
     """What is on show: a fit, else the card's probe, else k-NN among the test images."""
     if found is not None:
-        return _fitted(scene, found)
-    if "linear_probe" in scene.card.get("results", {}):
-        return _carded(scene, images, kept)
-    return _neighbours(scene)
+        return _fitted(selection, found)
+    if "linear_probe" in selection.card.get("results", {}):
+        return _carded(selection, images, kept)
+    return _neighbours(selection)
 
 
 def compared(found: dict[tuple[int, int], Evaluation]) -> str:
@@ -159,10 +159,10 @@ def compared(found: dict[tuple[int, int], Evaluation]) -> str:
     return "\n".join(rows)
 
 
-def _fitted(scene: Scene, found: Evaluation) -> View:
-    rows = [_row(scene.model, found.score.accuracy, METHODS[scene.method].colour, found.n_test)]
+def _fitted(selection: Selection, found: Evaluation) -> View:
+    rows = [_row(selection.model, found.score.accuracy, METHODS[selection.method].colour, found.n_test)]
     rows += [_row(baseline_title(s.name), s.accuracy, None, found.n_test) for s in found.baselines.values()]
-    told = f"{scene.model}: {_percent(found.score.accuracy, found.n_test)}"
+    told = f"{selection.model}: {_percent(found.score.accuracy, found.n_test)}"
     told += f"; {_difference(found)}." if found.baselines else "; the baselines on the same labels follow."
     note = f"Drawn from: {found.train_source}. Tested on: {found.test_source}. "
     note += "".join(f"Left out: {baseline_title(name)} ({why}) " for name, why in found.left_out.items())
@@ -174,16 +174,16 @@ def _fitted(scene: Scene, found: Evaluation) -> View:
     )  # fmt: skip
 
 
-def _carded(scene: Scene, images: Images, kept: Stored) -> View:
-    card = scene.card["results"]
+def _carded(selection: Selection, images: Images, kept: Stored) -> View:
+    card = selection.card["results"]
     protocol, n = card.get("protocol") or {}, card.get("n_test", len(images.y))
-    n_train = protocol.get("n_train", scene.card.get("n_train", 0))
+    n_train = protocol.get("n_train", selection.card.get("n_train", 0))
     title = protocol_title("linear", n_train, n, seed=protocol.get("seed"))
-    if scene.card.get("imported"):
+    if selection.card.get("imported"):
         title += ", as the imported file claims"
-    rows = [_row(scene.model, card["linear_probe"], METHODS[scene.method].colour, n)]
+    rows = [_row(selection.model, card["linear_probe"], METHODS[selection.method].colour, n)]
     rows += [_row(baseline_title(name), value, None, n) for name, value in card.get("baselines", {}).items()]
-    told = f"{scene.model}: {_percent(card['linear_probe'], n)}"
+    told = f"{selection.model}: {_percent(card['linear_probe'], n)}"
     if len(rows) > 1:
         best = max(card["baselines"], key=card["baselines"].get)
         if best in card.get("differences", {}):
@@ -199,13 +199,15 @@ def _carded(scene: Scene, images: Images, kept: Stored) -> View:
     return View(title, rows, f"{told}.", note, ids, images.y[ids], y_pred, title_errors, _largest(images.y))
 
 
-def _neighbours(scene: Scene) -> View:
-    found, ids = neighbour_votes(scene)
+def _neighbours(selection: Selection) -> View:
+    found, ids = neighbour_votes(selection)
     n = found.n_test
     title = f"k-NN: {found.n_train:,} test images vote on {n:,} others"
-    told = f"{scene.model}: {_percent(found.score.accuracy, n)}. Nothing was fitted for this model yet: fit a linear "
+    told = (
+        f"{selection.model}: {_percent(found.score.accuracy, n)}. Nothing was fitted for this model yet: fit a linear "
+    )
     told += "probe for a result beside baselines."
-    rows = [_row(scene.model, found.score.accuracy, METHODS[scene.method].colour, n)]
+    rows = [_row(selection.model, found.score.accuracy, METHODS[selection.method].colour, n)]
     errors = "What k-NN confuses (% of the true class)"
     y_pred, share = found.score.y_pred, found.largest_class_share
     return View(title, rows, told, _intervals(False), ids, found.y, y_pred, errors, share)

@@ -16,7 +16,7 @@ from sslviz.plots import seconds
 from sslviz.store.embeddings import EMBEDDINGS
 from sslviz.ui.address import bound
 from sslviz.ui.page_shell import plain_errors
-from sslviz.ui.selection import Scene
+from sslviz.ui.selection import Selection
 from sslviz.ui.stored import Stored, metric_of
 from sslviz.ui.work import fit_map, owner, worker
 
@@ -63,41 +63,41 @@ class Refit:
         return {"method": self.method, "seed": self.seed} | dict(zip(names, self.settings, strict=True))
 
 
-def job(scene: Scene, refit: Refit) -> tuple:
+def job(selection: Selection, refit: Refit) -> tuple:
     """The name of a refit for the worker: another h is another job."""
-    return ("map", scene.model, (scene.path / EMBEDDINGS).stat().st_mtime_ns, str(refit))
+    return ("map", selection.model, (selection.path / EMBEDDINGS).stat().st_mtime_ns, str(refit))
 
 
-def asked_for(scene: Scene) -> list[Refit]:
+def asked_for(selection: Selection) -> list[Refit]:
     """The refits of a model that this session has asked for, oldest first."""
-    return st.session_state.setdefault("map_refits", {}).setdefault(scene.model, [])
+    return st.session_state.setdefault("map_refits", {}).setdefault(selection.model, [])
 
 
-def ask(scene: Scene, refit: Refit, h: np.ndarray) -> None:
+def ask(selection: Selection, refit: Refit, h: np.ndarray) -> None:
     """Have a map of h fitted; where it was fitted before, it is there at once."""
-    refits = asked_for(scene)
+    refits = asked_for(selection)
     if refit in refits:
         refits.remove(refit)
     refits.append(refit)
     del refits[:-MOST]
     with plain_errors():
         expected = MAPS[refit.method].expected_seconds(len(h))
-        work = functools.partial(fit_map, h, refit.arguments() | {"metric": metric_of(scene)})
-        worker().submit(job(scene, refit), owner(), work, seconds=expected)
+        work = functools.partial(fit_map, h, refit.arguments() | {"metric": metric_of(selection)})
+        worker().submit(job(selection, refit), owner(), work, seconds=expected)
 
 
-def progress(scene: Scene, refit: Refit) -> Progress | None:
+def progress(selection: Selection, refit: Refit) -> Progress | None:
     """How far a refit is, or None where the worker has forgotten it."""
-    return worker().progress(job(scene, refit))
+    return worker().progress(job(selection, refit))
 
 
-def fitted(scene: Scene) -> dict[str, tuple[np.ndarray, Quality]]:
+def fitted(selection: Selection) -> dict[str, tuple[np.ndarray, Quality]]:
     """The refits of a model that are done, by their texts."""
-    found = {str(refit): progress(scene, refit) for refit in asked_for(scene)}
+    found = {str(refit): progress(selection, refit) for refit in asked_for(selection)}
     return {text: now.result for text, now in found.items() if now is not None and now.state == "done"}
 
 
-def maps_of(scene: Scene, kept: Stored) -> tuple[dict[str, tuple[np.ndarray, Quality | None]], Refit | None]:
+def maps_of(selection: Selection, kept: Stored) -> tuple[dict[str, tuple[np.ndarray, Quality | None]], Refit | None]:
     """The maps of a model that can be shown: the stored ones, then the refits that are done; and the one still fitted.
 
     A stored map comes without its quality, which `kept` measures when it is asked for.
@@ -110,17 +110,17 @@ def maps_of(scene: Scene, kept: Stored) -> tuple[dict[str, tuple[np.ndarray, Qua
     """
     state = st.session_state
     if not kept.xy:
-        raise UserError(f"The model {scene.model} has no stored maps: run `sslviz models build`.")
+        raise UserError(f"The model {selection.model} has no stored maps: run `sslviz models build`.")
     shown = bound("map_method", "", parse=_name)
     waiting = state.get("map_waiting")
-    waiting = waiting[1] if waiting and waiting[0] == scene.model else None
-    if shown and shown not in MAPS and shown not in fitted(scene):
+    waiting = waiting[1] if waiting and waiting[0] == selection.model else None
+    if shown and shown not in MAPS and shown not in fitted(selection):
         state.map_method = shown.split(",")[0]
         if waiting is None:
             waiting = Refit.parse(shown)
-            ask(scene, waiting, kept.h)
-            state.map_waiting = (scene.model, waiting)
-    found = {name: (xy, None) for name, xy in kept.xy.items()} | fitted(scene)
+            ask(selection, waiting, kept.h)
+            state.map_waiting = (selection.model, waiting)
+    found = {name: (xy, None) for name, xy in kept.xy.items()} | fitted(selection)
     if waiting is not None and str(waiting) in found:
         state.map_method, waiting = str(waiting), None
         del state.map_waiting
@@ -153,23 +153,23 @@ def options(arguments: dict[str, Any]) -> str:
     return f"--method {arguments['method']} --seed {arguments['seed']}{settings}"
 
 
-def reproduce(scene: Scene, name: str, metric: str, centre: int) -> tuple[str, str]:
+def reproduce(selection: Selection, name: str, metric: str, centre: int) -> tuple[str, str]:
     """The commands and the script that give a map again, and the neighbours of an image."""
-    asked = arguments(name, scene.card.get("seed", 0))
-    command = f"""sslviz embed {scene.model} {scene.data} --bundled --out h.npz
-sslviz map {scene.model} {scene.data} --bundled {options(asked)} --out map.npz
+    asked = arguments(name, selection.card.get("seed", 0))
+    command = f"""sslviz embed {selection.model} {selection.data} --bundled --out h.npz
+sslviz map {selection.model} {selection.data} --bundled {options(asked)} --out map.npz
 # {MAPS[method_of(name)].again}"""
     given = ", ".join(f"{key}={value!r}" for key, value in (asked | {"metric": metric}).items())
     script = f"""from sslviz import encode, fit_map, load, load_images
 from sslviz.evaluation.neighbours import neighbours
 
-h = encode(load("{scene.model}"), load_images("{scene.data}", "test", bundled=True).x)
+h = encode(load("{selection.model}"), load_images("{selection.data}", "test", bundled=True).x)
 found = fit_map(h, {given})
 print(found.quality, neighbours(h, {centre}, 10, metric="{metric}"))"""
     return command, script
 
 
-def form(scene: Scene, h: np.ndarray) -> None:
+def form(selection: Selection, h: np.ndarray) -> None:
     """A button that opens the settings of a refit; one for each map that has any."""
     state, state_key = st.session_state, "map_refit"
     options = [name for name in MAPS if MAPS[name].settings and name in maps_for(len(h))]
@@ -180,8 +180,8 @@ def form(scene: Scene, h: np.ndarray) -> None:
         name = state[state_key]
         values = tuple(float(state[f"map_{name}_{setting.name}"]) for setting in MAPS[name].settings)
         refit = Refit(name, int(state.map_seed), values)
-        ask(scene, refit, h)
-        state.map_waiting = (scene.model, refit)
+        ask(selection, refit, h)
+        state.map_waiting = (selection.model, refit)
 
     with st.popover("Refit", icon=":material/refresh:"):
         name = bound(state_key, options[0], among=options)

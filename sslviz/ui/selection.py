@@ -21,7 +21,7 @@ from sslviz.ui.page_shell import PAGES, PageInfo, begin_page, escape
 
 
 @dataclass(frozen=True)
-class Scene:
+class Selection:
     """What all pages look at.
 
     Attributes:
@@ -154,7 +154,7 @@ def _change_model(key: str) -> None:
     st.session_state.notice = []
 
 
-def _select(page: PageInfo) -> Scene:
+def _select(page: PageInfo) -> Selection:
     """Draw the choice of dataset and model, in the sidebar and for narrow screens in the head, and note it."""
     state = st.session_state
     if "selection" not in state:
@@ -174,15 +174,15 @@ def _select(page: PageInfo) -> Scene:
     with st.container(key="head_selection"), st.popover(" · ".join(filter(None, (title, name))), width="stretch"):
         _choices("head", here["data"], name, sets, options)
     with st.sidebar:
-        _choices("scene", here["data"], name, sets, options)
+        _choices("selection", here["data"], name, sets, options)
         _selection_facts(here["data"], chosen)
     address.put("data", sets[here["data"]])
     address.put("model", name)
     for sentence in state.notice:
         st.warning(sentence, icon=":material/link_off:")
     if chosen is None:
-        return Scene(here["data"], title, None, "", {}, None)
-    return Scene(here["data"], title, chosen.name, chosen.method, chosen.card or {}, chosen.path)
+        return Selection(here["data"], title, None, "", {}, None)
+    return Selection(here["data"], title, chosen.name, chosen.method, chosen.card or {}, chosen.path)
 
 
 def _choices(where: str, dataset: str, model: str | None, sets: dict[str, str], options: dict[str, Any]) -> None:
@@ -222,15 +222,15 @@ def _count_copies(path: str) -> int:
     return images.count_copies(path)
 
 
-def need_model(scene: Scene) -> None:
-    """Stop the page with one sentence where the scene has no model."""
-    if scene.model is None:
+def need_model(selection: Selection) -> None:
+    """Stop the page with one sentence where the selection has no model."""
+    if selection.model is None:
         raise UserError(
-            f"There is no model for {scene.title} here yet: choose another dataset, or run `sslviz models build`."
+            f"There is no model for {selection.title} here yet: choose another dataset, or run `sslviz models build`."
         )
 
 
-def open_page(key: str) -> Scene:
-    """Begin a page that looks at the scene: `begin_page`, then dataset and model."""
+def open_page(key: str) -> Selection:
+    """Begin a page that looks at the selection: `begin_page`, then dataset and model."""
     begin_page(key)
     return _select(PAGES[key])

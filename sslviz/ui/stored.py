@@ -15,7 +15,7 @@ from sslviz.evaluation.maps import MAPS, Quality, stored_quality
 from sslviz.evaluation.neighbours import Metric
 from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint, embeddings
-from sslviz.ui.selection import Scene
+from sslviz.ui.selection import Selection
 
 if TYPE_CHECKING:
     from sslviz.evaluation.results import Evaluation
@@ -86,24 +86,26 @@ class _Qualities(dict):
         return self.setdefault(key, stored_quality(self._found, key, metric=self._metric))
 
 
-def metric_of(scene: Scene) -> Metric:
-    """How near two h of the scene's model are: by their angle, or by their distance."""
-    return METHODS[scene.method].metric
+def metric_of(selection: Selection) -> Metric:
+    """How near two h of the selection's model are: by their angle, or by their distance."""
+    return METHODS[selection.method].metric
 
 
-def stored(scene: Scene) -> Stored:
+def stored(selection: Selection) -> Stored:
     """Load a model's stored representations and maps.
 
     Raises:
         UserError: the folder has none, or they are damaged or of other images.
     """
-    file = scene.path / embeddings.EMBEDDINGS
+    file = selection.path / embeddings.EMBEDDINGS
     if not file.exists():
         raise UserError(
-            f"The representations of {scene.model} are not stored yet: wait a moment where it was trained or brought "
-            f"just now, else run `sslviz models maps {scene.model}`."
+            f"The representations of {selection.model} are not stored yet: wait a moment where it was trained or "
+            f"brought just now, else run `sslviz models maps {selection.model}`."
         )
-    return _stored(str(scene.path), file.stat().st_mtime_ns, len(test_images(scene.data).y), metric_of(scene))
+    return _stored(
+        str(selection.path), file.stat().st_mtime_ns, len(test_images(selection.data).y), metric_of(selection)
+    )
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -123,10 +125,10 @@ def _stored(folder: str, stamp: int, count: int, metric: Metric) -> Stored:
     return Stored(h=found["h"], xy=xy, quality=_Qualities(found, metric), y_pred=y_pred)
 
 
-def load_model(scene: Scene) -> Any:
+def load_model(selection: Selection) -> Any:
     """Load a model in eval mode; this imports torch."""
-    stamp = max((file.stat().st_mtime_ns for file in scene.path.glob("*.safetensors")), default=0)
-    return _load_model(scene.model, stamp)
+    stamp = max((file.stat().st_mtime_ns for file in selection.path.glob("*.safetensors")), default=0)
+    return _load_model(selection.model, stamp)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
@@ -149,12 +151,12 @@ def some_of_each(dataset: str, per_class: int) -> list[int]:
     return [int(i) for label in range(int(y.max()) + 1) for i in np.flatnonzero(y == label)[:per_class]]
 
 
-def neighbour_votes(scene: Scene) -> tuple[Evaluation, np.ndarray]:
+def neighbour_votes(selection: Selection) -> tuple[Evaluation, np.ndarray]:
     """Classes read off stored h by k-NN, and the ids of the images that were judged.
 
     Half of the test images (at most 2,500) vote on as many others, so that something is to be seen before any fit.
     """
-    return _neighbour_votes(scene.model, scene.data, scene.method, stored(scene))
+    return _neighbour_votes(selection.model, selection.data, selection.method, stored(selection))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

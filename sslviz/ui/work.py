@@ -20,7 +20,7 @@ from sslviz.jobs.limits import Guest
 from sslviz.jobs.task import Helper
 from sslviz.jobs.worker import Progress, Report, Telling, Worker
 from sslviz.ui.page_shell import escape
-from sslviz.ui.selection import Scene
+from sslviz.ui.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ def call(function: str, report: Report, **arguments: Any) -> dict[str, Any]:
     return _background().helper.call(function, report, **arguments)
 
 
-def fit_probe(scene: Scene, h_test: np.ndarray, count: int, seed: int, report: Telling) -> Evaluation:
+def fit_probe(selection: Selection, h_test: np.ndarray, count: int, seed: int, report: Telling) -> Evaluation:
     """Fit a linear probe and all baselines, see `jobs.computations.fit_probe`, in a process; a job of `Worker`."""
     found = _background().helper.call(
-        "sslviz.jobs.computations:fit_probe", report, arrays={"h_test": h_test}, dataset=scene.data, model=scene.model,
-        count=count, seed=seed, found=lambda part: report.found(Evaluation.unpacked(part)),
+        "sslviz.jobs.computations:fit_probe", report, arrays={"h_test": h_test}, dataset=selection.data,
+        model=selection.model, count=count, seed=seed, found=lambda part: report.found(Evaluation.unpacked(part)),
     )  # fmt: skip
     return Evaluation.unpacked(found)
 

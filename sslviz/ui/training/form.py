@@ -21,7 +21,7 @@ SHOWN = 48  # images of what goes in
 ROW = 8  # of them a row
 
 
-def form(scene: ui.Scene) -> TrainingRequest | None:
+def form(selection: ui.Selection) -> TrainingRequest | None:
     """Draw the choices and start a run; what goes in, and where a full run has ended, are shown below.
 
     Returns:
@@ -41,8 +41,8 @@ def form(scene: ui.Scene) -> TrainingRequest | None:
     minutes = ui.bound("train_minutes", min(2.0, most), between=(0.1, most))
     row.number_input("Budget (minutes)", 0.1, most, step=1.0, format="%g", key="train_minutes", width=150)
     below = st.container()
-    numbers, name, own = _advanced(method, scene)
-    dataset, asked = own.path or scene.data, None
+    numbers, name, own = _advanced(method, selection)
+    dataset, asked = own.path or selection.data, None
     if not own.refused:
         try:
             asked = request.make_request(
@@ -54,7 +54,7 @@ def form(scene: ui.Scene) -> TrainingRequest | None:
     with row:
         _ask(asked, below)
     if not own.refused:
-        _before(scene, method, dataset)
+        _before(selection, method, dataset)
     return asked
 
 
@@ -93,14 +93,14 @@ def estimated(told: dict[str, Any]) -> str:
     )
 
 
-def _advanced(method: str, scene: ui.Scene) -> tuple[dict[str, float], str, own_images.Choice]:
+def _advanced(method: str, selection: ui.Selection) -> tuple[dict[str, float], str, own_images.Choice]:
     """Folded away: numbers with their reasons, the model's name, and a person's own images."""
     values: dict[str, float] = {}
     with st.expander("Advanced settings, own images", icon=":material/tune:"):
         cells = st.grid(3, min_column_width=250, gap="medium")
         with cells.cell():
             own = own_images.choose()
-        n_train = data.describe(own.path or scene.data).n_train if not own.refused else 1 << 16
+        n_train = data.describe(own.path or selection.data).n_train if not own.refused else 1 << 16
         for number in request.numbers_of(method, n_train):
             kind = int if number.whole else float
             start, (low, high) = kind(number.default), number.bounds
@@ -120,9 +120,9 @@ def _advanced(method: str, scene: ui.Scene) -> tuple[dict[str, float], str, own_
 # what goes in ---------------------------------------------------------------------------------------------------------
 
 
-def _before(scene: ui.Scene, method: str, dataset: str) -> None:
+def _before(selection: ui.Selection, method: str, dataset: str) -> None:
     """What goes in, and where a bundled run of this kind has ended."""
-    own = dataset != scene.data
+    own = dataset != selection.data
     like = [m for m in ui.models() if m.bundled and m.method == method and m.dataset == dataset]
     grid = st.grid(2, min_column_width=400, gap="medium")
     with grid.cell():
@@ -138,7 +138,7 @@ def _before(scene: ui.Scene, method: str, dataset: str) -> None:
         if own or not like:
             st.markdown("No run of this method on these images is bundled: yours is the first.")
             return
-        end = ui.Scene(dataset, scene.title, like[0].name, method, like[0].card, like[0].path)
+        end = ui.Selection(dataset, selection.title, like[0].name, method, like[0].card, like[0].path)
         xy = ui.stored(end).xy
         way = "umap" if "umap" in xy else next(iter(xy))
         ended = ui.test_images(dataset)

@@ -27,26 +27,26 @@ def afterwards(identity: str, now: RunRecord) -> None:
         ui.models.clear()
     card = checkpoint.load_card(now.folder)
     title = ui.data_title(card["dataset"])
-    scene = ui.Scene(card["dataset"], title, now.request.name, now.request.method, card, now.folder)
-    st.subheader(f"The model {scene.model}", anchor=False)
+    selection = ui.Selection(card["dataset"], title, now.request.name, now.request.method, card, now.folder)
+    st.subheader(f"The model {selection.model}", anchor=False)
     _handle(identity, now)
     if now.maps or (now.folder / embeddings.EMBEDDINGS).is_file():
-        _open_elsewhere(scene)
-        _compared(scene)
+        _open_elsewhere(selection)
+        _compared(selection)
     elif not now.active:
-        st.caption(f"It has no stored maps yet: run `sslviz models maps {scene.model}` to store them.")
+        st.caption(f"It has no stored maps yet: run `sslviz models maps {selection.model}` to store them.")
 
 
-def _open_elsewhere(scene: ui.Scene) -> None:
+def _open_elsewhere(selection: ui.Selection) -> None:
     """Buttons to the pages that can show the model."""
-    method = METHODS.get(scene.method)
+    method = METHODS.get(selection.method)
     with st.container(horizontal=True, gap="small"):
         for page, about in ui.PAGES.items():
             shows = about.model and about.path is PATH and page != "home"
             if not shows or (about.wants and not getattr(method, about.wants, False)):
                 continue
             if st.button(about.name, icon=about.icon, key=f"train_to_{page}"):
-                ui.choose(scene.data, scene.model)
+                ui.choose(selection.data, selection.model)
                 st.switch_page(about.file)
 
 
@@ -86,18 +86,21 @@ def _handle(identity: str, now: RunRecord) -> None:
 # beside the bundled models --------------------------------------------------------------------------------------------
 
 
-def _compared(scene: ui.Scene) -> None:
+def _compared(selection: ui.Selection) -> None:
     """The new model and the bundled ones on the same images, evaluated in the same way."""
-    if ui.test_images(scene.data).y.min() < 0:
+    if ui.test_images(selection.data).y.min() < 0:
         return
-    others = [m for m in ui.models() if m.bundled and m.dataset == scene.data]
-    cards = {scene.model: (scene.method, scene.card)} | {m.name: (m.method, m.card) for m in others}
-    stamp = (scene.path / embeddings.EMBEDDINGS).stat().st_mtime_ns if scene.path else 0
-    key = ("compared", scene.data, stamp, *cards)
+    others = [m for m in ui.models() if m.bundled and m.dataset == selection.data]
+    cards = {selection.model: (selection.method, selection.card)} | {m.name: (m.method, m.card) for m in others}
+    stamp = (selection.path / embeddings.EMBEDDINGS).stat().st_mtime_ns if selection.path else 0
+    key = ("compared", selection.data, stamp, *cards)
     if ui.worker().progress(key) is None:
         try:
             ui.worker().submit(
-                key, ui.owner(), lambda report: ui.compare(list(cards), scene.data, report), seconds=10.0 * len(cards)
+                key,
+                ui.owner(),
+                lambda report: ui.compare(list(cards), selection.data, report),
+                seconds=10.0 * len(cards),
             )
         except UserError as error:
             st.caption(ui.escape(str(error)))

@@ -1,0 +1,15 @@
+"""The views of the contrast page: a file each, in the order in which they are told."""
+
+from typing import NamedTuple
+
+
+class View(NamedTuple):
+    """One view: the module whose `show(selection)` draws it, and the one question that it answers."""
+
+    module: str
+    question: str
+
+
+VIEWS = {
+    "Pair": View("sslviz.ui.contrast.pair", "What may change between two pictures of the same thing?"),
+}
