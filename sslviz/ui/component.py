@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import streamlit as st
 
 def component(module: str, name: str) -> Callable[..., Any]:
     """Declare a component from `name.html`, `name.css` and `name.js` beside a module; absent ones are left out.
+
+    What the script imports from files beside it (`import { loss } from "./info_nce.js"`) is put before it.
 
     Args:
         module: the `__file__` of the module that shows it.
@@ -23,7 +26,7 @@ def component(module: str, name: str) -> Callable[..., Any]:
     """
     files = {kind: Path(module).with_name(f"{name}.{kind}") for kind in ("html", "css", "js")}
     parts = {kind: file.read_text(encoding="utf-8") for kind, file in files.items() if file.is_file()}
-    parts["js"] = parts["js"].replace("export default ", "const draw = ", 1) + _UNPACKED
+    parts["js"] = script_of(files["js"]).replace("export default ", "const draw = ", 1) + _UNPACKED
     declared = st.components.v2.component(f"sslviz_{name}", **parts)
 
     def mount(*, data: dict[str, Any], **options: Any) -> Any:
@@ -32,4 +35,21 @@ def component(module: str, name: str) -> Callable[..., Any]:
     return mount
 
 
+def script_of(file: Path) -> str:
+    """A script with what it imports from files beside it before it, each file once; these have no default export."""
+    parts: dict[Path, str] = {}
+
+    def add(path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        for name in _IMPORT.findall(text):
+            if path.with_name(name) not in parts:
+                add(path.with_name(name))
+        parts[path] = _IMPORT.sub("", text)
+
+    add(file)
+    whole = parts.pop(file)
+    return "".join(re.sub(r"^export ", "", text, flags=re.MULTILINE) for text in parts.values()) + whole
+
+
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z_]+\.js)"\n', re.MULTILINE)
 _UNPACKED = "\nexport default (component) => draw({ ...component, data: component.data.packed[0] })\n"
