@@ -27,11 +27,12 @@ ui.foldouts(
     source="sslviz.methods.losses:elbo",
     command=f"sslviz eval {selection.model} {selection.data} --json\n{selection.card.get('command', '')}".strip(),
     script=f"""from sslviz import load, load_images
+from sslviz.data.images import to_float
 
 model = load("{selection.model}")
 x = load_images("{selection.data}", "test").x
 print(model.evaluate(x, seed={int(selection.card.get("seed", 0))}))
-mu, logvar = model.encode(x[:10].float() / 255)
+mu, logvar = model.encode(to_float(x[:10]))
 x_hat, samples = model.decode(mu), model.sample(96)""",
     way=(
         f"Images x, {' × '.join(map(str, shown.images.x.shape[1:]))}, without labels.",

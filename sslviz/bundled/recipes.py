@@ -96,7 +96,7 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
     Args:
         folder: of the model, as `fit` has left it, here or on another machine.
         keep_baselines: take from the card the baselines that it has, which an earlier call has evaluated for this or
-            for another model: the untrained twin hangs on shape and seed alone, the others on dataset and seed.
+            for another model: the untrained model hangs on shape and seed alone, the others on dataset and seed.
 
     Returns:
         the card, with "results": a VAE's nats per image, and for all models the accuracy of a linear and of a k-NN

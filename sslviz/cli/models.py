@@ -40,7 +40,7 @@ def models_list(*, json: bool = False) -> None:
             print(f"{m.name:18} {m.method:8} {m.dataset_name:14} {'bundled' if m.bundled else 'own':8} {text}")
         for path, reason in hidden.items():
             print(f"left out: {path}, {reason}")
-        print(f"Your own models are kept in {models_dir()}. `random-NAME` is the untrained twin of NAME.")
+        print(f"Your own models are kept in {models_dir()}. `random-NAME` is NAME untrained.")
 
     answer({"models": rows, "left_out": {str(path): reason for path, reason in hidden.items()}}, json, show)
 

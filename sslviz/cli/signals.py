@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from sslviz.jobs.protocol import Done, Moment, Started, Stopped
+from sslviz.jobs.protocol import Done, Moment, Stopped
 
 
 class Interrupted(BaseException):
@@ -18,7 +18,7 @@ class Interrupted(BaseException):
 
     Attributes:
         number: of the signal.
-        step: from which a training goes on; None where no state was kept.
+        step: from which a training goes on; None where no state was kept of what was ended.
     """
 
     def __init__(self, number: int, message: str = "", *, step: int | None = None) -> None:
@@ -59,7 +59,7 @@ def until_interrupted(events: Generator[Moment, str | None, None]) -> Iterator[M
     its state, and `Stopped` with that step is the last event. A second signal ends the run at once.
 
     Raises:
-        Interrupted: after `Stopped`, with the signal; its message is "" where there is no state to keep.
+        Interrupted: after `Stopped`, with the signal and the step of the state; the second signal's message is "".
     """
     told: list[int] = []
 
@@ -74,7 +74,5 @@ def until_interrupted(events: Generator[Moment, str | None, None]) -> Iterator[M
             if not told or isinstance(event, Done):
                 continue
             events.close()
-            if isinstance(event, Started) and event.step == 0:
-                raise Interrupted(told[0], "stopped before the first step; there is no state to keep")
             yield Stopped(**{item.name: getattr(event, item.name) for item in dataclasses.fields(Moment)})
             raise Interrupted(told[0], f"stopped at step {event.step:,}; its state is kept", step=event.step)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 Kind = Literal["full", "bundled", "own"]
+Pixels = TypeVar("Pixels", "np.ndarray", "torch.Tensor")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,16 +94,23 @@ class Description:
     path: Path
 
 
-def to_float(x: "torch.Tensor | np.ndarray") -> "torch.Tensor":
-    """Images (N, C, H, W), uint8 in 0..255 or floats in [0, 1] -> float32 in [0, 1]: the one conversion there is.
+def in_unit_range(x: Pixels) -> Pixels:
+    """Images of any shape, uint8 in 0..255 or floats in [0, 1] -> float32 in [0, 1]: the one conversion there is.
 
-    A float32 tensor comes back as it is, and arrays share their memory where it can be shared.
+    An array stays an array and a tensor a tensor, on its device; torch is not imported. What is float32 comes back as
+    it is.
     """
+    floats = x.astype(np.float32, copy=False) if isinstance(x, np.ndarray) else x.float()
+    return floats / 255 if str(x.dtype).endswith("uint8") else floats
+
+
+def to_float(x: "torch.Tensor | np.ndarray") -> "torch.Tensor":
+    """Images (N, C, H, W) as a tensor of `in_unit_range`; arrays share their memory where it can be shared."""
     import torch
 
     if isinstance(x, np.ndarray):
         x = torch.from_numpy(x if x.flags.writeable and min(x.strides, default=0) >= 0 else x.copy())
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+    return in_unit_range(x)
 
 
 def load_images(name: str | os.PathLike, split: str, *, bundled: bool = False) -> ImageSet:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sslviz.errors import UserError
 from sslviz.methods.config import Bounds, MethodConfig
 
-DEFAULT = "simclr"  # what the train page opens with, and whose untrained twin "random-mnist" is
+DEFAULT = "simclr"  # what the train page opens with; "random-mnist" is such a model, untrained
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from sslviz.data.images import in_unit_range
 from sslviz.plots.theme import MODE_BAR, nats, new_figure
 
 
@@ -90,7 +91,7 @@ def data_uri(image: np.ndarray) -> str:
 
 def undecided(images: Any) -> float:
     """Return the share of pixels that are neither dark nor bright (0.1 to 0.9), a plain measure of blur in [0, 1]."""
-    grey = pixels(images).mean(axis=3) / 255
+    grey = in_unit_range(pixels(images)).mean(axis=3)  # (N, H, W)
     return float(((grey > 0.1) & (grey < 0.9)).mean())
 
 

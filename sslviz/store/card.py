@@ -165,7 +165,7 @@ def parse(text: str, what: str) -> dict[str, Any]:
         Damaged: it is anything else.
     """
     try:
-        content = json.loads(text, object_pairs_hook=_without_twins, parse_constant=_no_number)
+        content = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_number)
     except RecursionError as error:
         raise Damaged(f"has a {what} that is nested too deeply") from error
     except ValueError as error:
@@ -175,7 +175,7 @@ def parse(text: str, what: str) -> dict[str, Any]:
     return content
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
         raise ValueError("a key stands there twice")

@@ -184,21 +184,21 @@ def load(name: str | Path, *, device: str = "cpu", seed: int = 0) -> "Method":
     """Load a model, ready to encode (eval mode, float32).
 
     Args:
-        name: a bundled or own model's name, a folder, or "random-" and one of these for its untrained twin
-            ("random-mnist" stands for the twin of the model that MNIST opens with).
+        name: a bundled or own model's name, a folder, or "random-" and one of these for that model untrained
+            ("random-mnist" stands for the model that MNIST opens with, untrained).
         device: where the weights go.
-        seed: of the random twin's weights; a trained model does not depend on it.
+        seed: of an untrained model's weights; a trained one does not depend on it.
 
     Raises:
         UserError: no such model, or its files are incomplete, damaged or do not fit together.
     """
     if str(name).startswith(RANDOM) and not any((path / CONFIG).is_file() for path in folders_of(str(name))):
-        twin = str(name).removeprefix(RANDOM)
+        trained = str(name).removeprefix(RANDOM)
         models = list_models("image")
-        if not any(twin == info.name for info in models) and not Path(twin).exists():
-            opening = opens_with(info for info in models if info.dataset == ALIASES.get(twin, twin))
-            twin = opening.name if opening else twin
-        return build(*read_config(find(twin)), seed=seed).eval().to(device)
+        if not any(trained == info.name for info in models) and not Path(trained).exists():
+            opening = opens_with(info for info in models if info.dataset == ALIASES.get(trained, trained))
+            trained = opening.name if opening else trained
+        return build(*read_config(find(trained)), seed=seed).eval().to(device)
     folder = find(name)
     return load_weights(folder / WEIGHTS, *read_config(folder)).eval().to(device)
 

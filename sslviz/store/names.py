@@ -14,7 +14,7 @@ from sslviz.errors import UserError
 from sslviz.paths import assets_dir, models_dir
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-RANDOM = "random-"  # prefix of the untrained twin of a model
+RANDOM = "random-"  # prefix of a model's name that stands for it untrained
 OWN = "own/"  # prefix of an own model that has a bundled model's name
 # what comes with sslviz, whether its files are here or not: a name that no Hub is ever asked for
 BUNDLED = frozenset(

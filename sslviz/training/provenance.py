@@ -15,13 +15,22 @@ from sslviz.paths import ROOT
 
 def describe_origin() -> dict[str, Any]:
     """Date, revision and versions for a model's card."""
-    try:
-        command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-        revision = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        revision = "unknown"
     versions = {"python": platform.python_version(), "torch": torch.__version__, "sslviz": version("sslviz")}
-    return {"git_revision": revision, "created": time.strftime("%Y-%m-%d"), "versions": versions}
+    return {"git_revision": revision_of(ROOT), "created": time.strftime("%Y-%m-%d"), "versions": versions}
+
+
+def revision_of(folder: Path) -> str:
+    """Short hash of the revision that a checkout is at; "unknown" where the folder itself is none.
+
+    git looks upwards, so that a package installed below somebody's own repository would get that one's revision.
+    """
+    if not (folder / ".git").exists():  # a folder, or a file in a worktree
+        return "unknown"
+    try:
+        command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
 
 
 def describe_hardware(device: torch.device) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots
-from sslviz.data.images import to_float
+from sslviz.data.images import in_unit_range, to_float
 from sslviz.jobs.worker import Telling
 from sslviz.methods.registry import METHODS
 from sslviz.ui.address import bound
@@ -205,7 +205,7 @@ def reconstruct(shown: Shown) -> None:
         told += " A Gaussian density may exceed 1, so nats may be negative."
     show(
         plots.plot_reconstructions(
-            images.x[ids] / 255, decode(shown.model, parts.mu[rows]), costs,
+            in_unit_range(images.x[ids]), decode(shown.model, parts.mu[rows]), costs,
             title=f"Images x and their reconstructions x̂ through {shown.size} numbers",
         ),
         key="vae_reconstruct",

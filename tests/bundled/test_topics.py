@@ -188,7 +188,7 @@ def test_a_bag_of_words_tells_the_bundled_topics_apart_as_scikit_learn_says():
     assert 0.6 < found < 0.85 and abs(linear - reference) < 0.03
 
 
-def test_the_untrained_twin_has_the_same_shape_other_weights_and_a_seed(folder):
+def test_an_untrained_model_has_the_same_shape_other_weights_and_a_seed(folder):
     model = language.load(folder)
     state = torch.get_rng_state()
     one, same, other = (topics.untrained(model, seed=seed) for seed in (0, 0, 1))

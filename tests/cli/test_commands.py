@@ -81,7 +81,7 @@ def test_probe_prints_one_object(capsys, data, models):
     assert (result["n_train"], result["n_test"]) == (300, 100)
     assert result["baselines"].keys() == {"random", "pixels", "pca", "whitened patches"}
     assert all(0.3 < value <= 1 for value in [result["accuracy"], *result["baselines"].values()])
-    # the twin of an untrained model with the same seed is the model itself
+    # nobody trained the model either, so the untrained one of the same seed is the model itself
     assert result["accuracy"] == result["baselines"]["random"]
 
 

@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import tinytext
+from tinyruns import tiny as tiny_run
 
 from sslviz import cli
 from sslviz.cli import failures, output
 from sslviz.cli.signals import Interrupted, until_interrupted
 from sslviz.jobs.protocol import Started, Stepped, Stopped, parse_event
+from sslviz.training.loop import fit
 
 SSLVIZ = (sys.executable, "-m", "sslviz")
 
@@ -54,10 +57,22 @@ def test_a_signal_ends_a_training_at_its_next_event(number):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_before_the_first_step_there_is_nothing_to_keep():
-    with pytest.raises(Interrupted, match="no state"):
-        for _ in until_interrupted(moments([])):
-            os.kill(os.getpid(), signal.SIGTERM)
+@pytest.mark.parametrize("taken", [0, 2])
+def test_a_run_that_is_stopped_at_its_start_names_the_step_of_its_state(taken, data, tmp_path, capsys):
+    """A new run at step 0, a resumed one at the step that it was to go on from: the command printed does go on."""
+    if taken:
+        run = fit(tiny_run("vae", data, tmp_path / "m", steps=5))
+        next(event for event in run if event.step == taken)
+        run.close()
+    config = tiny_run("vae", data, tmp_path / "m", steps=5, resume=taken > 0)
+    with pytest.raises(Interrupted, match=f"stopped at step {taken}; its state is kept") as ended:
+        for event in until_interrupted(fit(config)):
+            assert event.step == taken
+            if not isinstance(event, Stopped):  # a second one would end it at once
+                os.kill(os.getpid(), signal.SIGTERM)
+    assert ended.value.step == taken
+    again = fit(replace(config, resume=True))
+    assert next(again).step == taken and list(again)[-1].step == 5
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

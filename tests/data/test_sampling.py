@@ -1,11 +1,14 @@
 """Labels drawn evenly, and the share of the largest class."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
-from sslviz.data.images import ImageSet, to_float
+from sslviz.data.images import ImageSet, in_unit_range, to_float
 from sslviz.data.sampling import largest_class_share, stratified_sample
+from sslviz.paths import PACKAGE
 
 
 def test_the_same_number_of_each_class_and_the_same_choice_for_a_seed():
@@ -58,3 +61,18 @@ def test_bytes_become_floats_once(change):
     frozen.setflags(write=False)
     assert torch.equal(to_float(frozen), found)
     assert torch.equal(to_float(x.numpy()[::-1]), found.flip(0))
+
+
+def test_arrays_stay_arrays_and_tensors_tensors():
+    x = np.arange(256, dtype=np.uint8).reshape(4, 1, 8, 8)
+    found = in_unit_range(x)
+    assert isinstance(found, np.ndarray) and found.dtype == np.float32 and in_unit_range(found) is found
+    assert torch.equal(in_unit_range(torch.from_numpy(x)), torch.from_numpy(found))
+    assert (found.min(), found.max()) == (0, 1)
+
+
+def test_nobody_else_divides_by_255():
+    """But for the steps of what is stored in a byte, and for the patches' constant, which is their paper's."""
+    allowed = {"data/images.py", "store/embeddings.py"}
+    sources = {str(path.relative_to(PACKAGE)): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    assert {name for name, text in sources.items() if re.search(r"/ ?255(\.0)?\b(?! ?\*\*)", text)} <= allowed

@@ -328,6 +328,13 @@ def test_maps_are_turned_onto_one_another():
     assert len(plots.aligned([np.zeros((4, 2))])) == 1 and plots.aligned([]) == []
 
 
+def test_losses_and_evaluations_become_curves_in_one_way():
+    told = [(0.0, {"a": 1.0, "b": 0.5}), (0.5, {"a": 2.0})]
+    a, b = view.lines(told, {"a": "A (nats)", "b": "B"}, colour="#00897b", scale=10)
+    assert a == ("A (nats)", [0.0, 0.5], [10.0, 20.0], "#00897b", "solid")
+    assert b[:2] == ("B", [0.0, 0.5]) and b[2][0] == 5.0 and np.isnan(b[2][1]) and b[4] == "dot"
+
+
 def test_curves_are_named_at_their_ends():
     x = np.arange(5)
     panels = [("nats", [("recon", x, x + 100.0, "#00897b", "solid"), ("KL", x, x + 100.1, "#00897b", "dot")])]

@@ -294,7 +294,7 @@ def explosive(header, body):
             body[begin:end] = np.full((end - begin) // 4, 3e38, np.float32).tobytes()
 
 
-def twin(data):
+def repeated(data):
     header, body = split(data)
     text = json.dumps(header)
     return join(f'{text[:-1]}, "{LAST}": {json.dumps(header[LAST])}}}'.encode(), body)
@@ -387,7 +387,7 @@ CRAFTED = {
     "a config that is a number": (meta("config", 7), LIBRARY),
     "a config that is no json": (meta("config", "{"), "can't be read"),
     "a config of nested lists": (meta("config", "[" * 5000), "nested too deeply"),
-    "a config with a twin": (meta("config", '{"method": "vae", "method": "vae", "model": {}}'), "twice"),
+    "a config with a repeated key": (meta("config", '{"method": "vae", "method": "vae", "model": {}}'), "twice"),
     "a config of many parts": (config(widths=[1] * 2000), "larger than any"),
     "a deep config": (config(a={"b": {"c": {"d": {"e": 1}}}}), "larger than any"),
     "a config with words": (config(dim="<script>"), "words that are in none"),
@@ -453,7 +453,7 @@ def test_a_crafted_file_is_refused_and_leaves_nothing(craft, made, mine):
     assert len(str(refusal.value)) < 700 and str(refusal.value).isprintable()
 
 
-@pytest.mark.parametrize("craft", [twin, entry(comment="x")])
+@pytest.mark.parametrize("craft", [repeated, entry(comment="x")])
 def test_what_the_library_reads_over_is_not_kept(craft, made, mine):
     """A tensor described twice in the same words, a word more: the model is what it was, and its file is clean."""
     folder = unpack(craft(made["simclr"]))

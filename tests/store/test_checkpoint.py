@@ -54,13 +54,13 @@ def test_half_precision_on_disk_is_float32_in_memory(tmp_path):
         torch.testing.assert_close(again.state_dict()[key], value, atol=1e-3, rtol=1e-3)
 
 
-def test_a_random_twin_has_the_same_shape_and_its_seed(folder):
-    twin, again, other = (load(f"random-{folder}", seed=seed) for seed in (0, 0, 1))
+def test_an_untrained_model_has_the_same_shape_and_its_seed(folder):
+    untrained, again, other = (load(f"random-{folder}", seed=seed) for seed in (0, 0, 1))
     trained = load(folder)
-    assert twin.config == trained.config
+    assert untrained.config == trained.config
     key = "encoder.layers.0.0.weight"
-    assert torch.equal(twin.state_dict()[key], again.state_dict()[key])
-    assert not torch.equal(twin.state_dict()[key], other.state_dict()[key])
+    assert torch.equal(untrained.state_dict()[key], again.state_dict()[key])
+    assert not torch.equal(untrained.state_dict()[key], other.state_dict()[key])
 
 
 def test_own_models_are_listed_and_found_by_name(folder, monkeypatch):
@@ -178,8 +178,8 @@ def test_moco_is_stored_without_what_only_training_needs(tmp_path):
     assert all(getattr(again, part) is None for part in KEY_SIDE) and load(whole).queue is not None
     with pytest.raises(UserError, match="train a new one"):
         again.keys(x)
-    twin = load(f"random-{path}")  # a fresh model is whole
-    assert twin.keys(x).shape == (3, 4)
+    untrained = load(f"random-{path}")  # a fresh model is whole
+    assert untrained.keys(x).shape == (3, 4)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ Imports no torch, and names no method: curves and captions stand in `methods.reg
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ ENDS = {
     "cut off": "Cut off at",
 }
 DASHES = ("solid", "dot", "dash")
+Line = tuple[str, list[float], list[float], str, str]  # label, x, y, colour, dash
 
 
 def progress(now: RunRecord) -> None:
@@ -89,16 +91,11 @@ def _losses(now: RunRecord) -> None:
         _empty("The loss appears here with the first step.")
         return
     info = METHODS[now.request.method]
-    colour = info.colour
-    x = [point.epoch for point in now.points]
-
-    def curve(key: str, label: str, dash: str) -> tuple[str, list, list, str, str]:
-        return label, x, [point.losses.get(key, math.nan) for point in now.points], colour, dash
-
-    panels = [("loss (nats)", [curve("loss", "loss", "solid")])]
-    parts = [curve(part.key, part.label, dash) for part, dash in zip(info.losses, DASHES * 9, strict=False)]
-    if parts:
-        panels.append((info.losses[0].unit, parts))
+    told = [(point.epoch, point.losses) for point in now.points]
+    panels = [("loss (nats)", lines(told, {"loss": "loss"}, colour=info.colour))]
+    if info.losses:
+        parts = {part.key: part.label for part in info.losses}
+        panels.append((info.losses[0].unit, lines(told, parts, colour=info.colour)))
     figure = plots.plot_curves(panels, title="The pretext loss and its parts", x_title="epoch", height=HEIGHT)
     caption = filled(info.loss_caption, now.losses)
     if info.rising and now.losses.get("loss", 0.0) > now.points[0].losses.get("loss", math.inf):
@@ -112,22 +109,16 @@ def _evaluated(now: RunRecord) -> None:
         _empty("The first evaluation comes before the first step; its curve appears here.")
         return
     info = METHODS[now.request.method]
-    colour = info.colour
-    x = [snapshot.epoch for snapshot in now.snapshots]
+    told = [(snapshot.epoch, snapshot.monitor) for snapshot in now.snapshots]
     first, last = now.snapshots[0].monitor, now.snapshots[-1].monitor
     panels, caption = [], "These images have no labels to evaluate by."
-
-    def curve(key: str, label: str, scale: float = 1.0) -> list[tuple[str, list, list, str, str]]:
-        values = [scale * snapshot.monitor.get(key, math.nan) for snapshot in now.snapshots]
-        return [(label, x, values, colour, "solid")]
-
     if "knn" in first and "knn" in last:
-        panels.append(("k-NN (%)", curve("knn", "k-NN", 100)))
+        panels.append(("k-NN (%)", lines(told, {"knn": "k-NN"}, colour=info.colour, scale=100)))
         before, after = (plots.percent(value["knn"], half_width=0.02) for value in (first, last))
         caption = f"{after} of test images have the class of their neighbours in h ({before} before training)."
     gauge: Curve | None = info.gauge
     if gauge is not None and gauge.key in last:
-        panels.append((gauge.label, curve(gauge.key, gauge.label)))
+        panels.append((gauge.label, lines(told, {gauge.key: gauge.label}, colour=info.colour)))
         caption += f" {filled(info.gauge_caption, last)}"
     if not panels:
         _empty(caption)
@@ -135,8 +126,26 @@ def _evaluated(now: RunRecord) -> None:
     curves.show(
         lambda: plots.plot_curves(panels, title="What it is good for, online", x_title="epoch", height=HEIGHT),
         key="train_evaluated", alt="Online k-NN accuracy and the method's gauge over the epochs", caption=caption,
-        once=(now.request.method, *x, *(value for _, lines in panels for line in lines for value in line[2])),
+        once=(now.request.method, *(number for _, curved in panels for _, x, y, *_ in curved for number in (*x, *y))),
     )  # fmt: skip
+
+
+def lines(
+    told: Sequence[tuple[float, Mapping[str, float]]], labels: Mapping[str, str], *, colour: str, scale: float = 1.0
+) -> list[Line]:
+    """Curves over the epochs as `plots.plot_curves` takes them.
+
+    Args:
+        told: at which epoch a run told which numbers.
+        labels: key of each number that becomes a curve, and what the curve is called.
+        colour: of all of them; they differ by their dashes.
+        scale: what the numbers are multiplied by. One that was not told leaves a gap.
+    """
+    x = [epoch for epoch, _ in told]
+    return [
+        (label, x, [scale * values.get(key, math.nan) for _, values in told], colour, dash)
+        for (key, label), dash in zip(labels.items(), itertools.cycle(DASHES), strict=False)
+    ]
 
 
 def filled(caption: str, values: Mapping[str, float]) -> str:
