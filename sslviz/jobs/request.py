@@ -25,13 +25,13 @@ MOST_THREADS = 16  # a page's run takes no more of a machine that others use too
 
 @dataclass(frozen=True)
 class Number:
-    """A number of a run that may be changed: its option, bounds, default, and why it is as it is.
+    """A number or a switch of a run that may be changed: its option, bounds, default, and why it is as it is.
 
     Attributes:
         option: on the command line.
         label: in words, with the unit.
         bounds: the least and the most.
-        default: what the run has where nothing is said.
+        default: what the run has where nothing is said; True or False for a switch.
         reason: what changes with it.
     """
 
@@ -45,6 +45,18 @@ class Number:
     def whole(self) -> bool:
         """Whether only whole numbers are taken."""
         return isinstance(self.default, int)
+
+    @property
+    def switch(self) -> bool:
+        """Whether it is on or off, and no number."""
+        return isinstance(self.default, bool)
+
+    def words(self, value: float) -> list[str]:
+        """A value as words of the command line."""
+        if not self.switch:
+            return [self.option, f"{int(value) if self.whole else float(value)}"]
+        head, _, name = self.option.rpartition(".")
+        return [self.option if value else f"{head}.no-{name}" if head else f"--no-{name.removeprefix('--')}"]
 
 
 @dataclass(frozen=True)
@@ -159,10 +171,9 @@ def _number_options(method: str, values: Mapping[str, float], n_train: int) -> l
         if not number.bounds.low <= value <= number.bounds.high:
             low, high = number.bounds
             raise UserError(f"{number.label} must lie in {low:g} to {high:g}, not {value:g}.")
-        value = int(value) if number.whole else float(value)
         usual = number.default
         if option == "--batch-size":
             usual = int(info.defaults.get("batch_size", TrainConfig.batch_size))
         if value != usual or option == "--threads":
-            options += [option, f"{value}"]
+            options += number.words(value)
     return options

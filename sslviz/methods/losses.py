@@ -103,6 +103,23 @@ def nt_xent(z1: Tensor, z2: Tensor, *, temperature: float = 0.5) -> Tensor:
     return F.cross_entropy(logits, positive)
 
 
+def attraction(z1: Tensor, z2: Tensor, *, temperature: float = 0.5) -> Tensor:
+    """The numerator of NT-Xent alone: views of one image are to agree, and nothing keeps other images apart.
+
+    -sim(z1, z2) / temperature, mean over images: `nt_xent` less its log-sum-exp over all candidates. Its least value,
+    -1 / temperature, is reached where all images share one z, so an encoder that minimises it collapses (Wang & Isola
+    2020, arXiv:2005.10242, section 4: alignment without uniformity).
+
+    Args:
+        z1, z2: projections of the two views (N, D); row i of each belongs to image i. Any length: normalised here.
+        temperature: divides the cosine similarities.
+
+    Returns:
+        scalar, nats per view.
+    """
+    return -F.cosine_similarity(z1, z2, dim=1).mean() / temperature
+
+
 def info_nce(q: Tensor, k: Tensor, queue: Tensor | None = None, *, temperature: float = 0.5) -> Tensor:
     """InfoNCE: each query picks its own key out of a set of candidates.
 

@@ -17,13 +17,14 @@ DEFAULT = "simclr"  # what the train page opens with; "random-mnist" is such a m
 
 @dataclass(frozen=True)
 class Setting:
-    """A number of a method's config that may be changed on the train page; its bounds stand here and nowhere else.
+    """A number or a switch of a method's config that may be changed on the train page; bounds stand here and nowhere
+    else.
 
     Attributes:
         option: on the command line, "--model.temperature".
         label: in words, with the unit.
         bounds: the least and the most.
-        default: as in the method's config, which a test holds it to.
+        default: as in the method's config, which a test holds it to; True or False for a switch.
         reason: what changes with it.
     """
 
@@ -199,7 +200,13 @@ METHODS: dict[str, MethodInfo] = {
             "i'": ("the other view of image i", "losses.nt_xent"),
         },
         source="sslviz.methods.base:TwoViewMethod.training_step",
-        settings=(TEMPERATURE,),
+        settings=(
+            TEMPERATURE,
+            Setting(
+                "--model.negatives", "Negatives (other images are pushed apart)", Bounds(0, 1), True,
+                "Off: only the pull between two views of an image is left, and z collapses.",
+            ),
+        ),
         **TWO_VIEWS,
     ),
     "moco": MethodInfo(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sslviz.methods.base import TwoViewMethod
 from sslviz.methods.encoders import TwoViewConfig
-from sslviz.methods.losses import nt_xent
+from sslviz.methods.losses import attraction, nt_xent
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,13 @@ class SimCLRConfig(TwoViewConfig):
         hidden: width of the projector's hidden layer.
         dim: D_z, width of the projection that the loss sees.
         temperature: divides the cosine similarities in NT-Xent.
+        negatives: whether other images are pushed apart; without them only NT-Xent's numerator is left, and z
+            collapses, which is there to be seen.
     """
 
     method = "simclr"
     temperature: float = 0.2
+    negatives: bool = True
 
 
 class SimCLR(TwoViewMethod):
@@ -30,4 +33,5 @@ class SimCLR(TwoViewMethod):
     Config = SimCLRConfig
 
     def loss_of(self, z1: Tensor, z2: Tensor) -> Tensor:
-        return nt_xent(z1, z2, temperature=self.config.temperature)
+        loss = nt_xent if self.config.negatives else attraction
+        return loss(z1, z2, temperature=self.config.temperature)

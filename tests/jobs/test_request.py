@@ -64,6 +64,7 @@ def test_every_encoder_is_accepted_by_the_command_line(method, encoder, parsed):
 @pytest.mark.parametrize("method", IMAGE_METHODS)
 def test_every_number_reaches_the_run(method, parsed):
     chosen = {n.option: int(n.bounds.high) if n.whole else n.bounds.high / 2 for n in numbers_of(method, 60_000)}
+    chosen |= {n.option: not n.default for n in numbers_of(method, 60_000) if n.switch}
     chosen["--batch-size"] = 64
     flat = flat_of(parsed(ask(method=method, numbers=chosen).words()))
     for option, value in chosen.items():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sslviz.methods.losses import elbo, info_nce, nt_xent
+from sslviz.methods.losses import attraction, elbo, info_nce, nt_xent
 
 
 def cosine(a, b):
@@ -108,12 +108,27 @@ def test_elbo_equals_the_reference(rng, likelihood, sigma):
         np.testing.assert_allclose(gradient, numeric_gradient(f, arguments[i]), atol=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [0.07, 1.0])
+def test_attraction_is_nt_xent_without_its_candidates(rng, temperature):
+    z1, z2 = (torch.tensor(z, requires_grad=True) for z in rng.normal(size=(2, 5, 3)))
+    z = torch.nn.functional.normalize(torch.cat([z1, z2]), dim=1)
+    logits = (z @ z.T / temperature).fill_diagonal_(-torch.inf)
+    loss = attraction(z1, z2, temperature=temperature)
+    pairs = zip(z1.detach().numpy(), z2.detach().numpy(), strict=True)
+    assert loss.item() == pytest.approx(-np.mean([cosine(*pair) for pair in pairs]) / temperature)
+    apart = nt_xent(z1, z2, temperature=temperature) - logits.logsumexp(1).mean()
+    assert loss.item() == pytest.approx(apart.item())
+    for found, wanted in zip(grad_of(loss, z1, z2), grad_of(apart, z1, z2), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
 def test_closed_forms():
     same = torch.ones(4, 3)
     # all views alike: every candidate is equally likely, 2N - 1 = 7 of them for NT-Xent, N = 4 for InfoNCE
     assert nt_xent(same, same, temperature=0.5).item() == pytest.approx(np.log(7))
     assert info_nce(same, same, temperature=0.5).item() == pytest.approx(np.log(4))
     assert info_nce(same, same, torch.ones(3, 9), temperature=0.5).item() == pytest.approx(np.log(10))
+    assert attraction(same, same, temperature=0.5).item() == pytest.approx(-2)  # as low as it goes
     # orthogonal pairs: one candidate of cosine 1, the others of cosine 0
     eye = torch.eye(4)
     assert nt_xent(eye, eye, temperature=1.0).item() == pytest.approx(-np.log(np.e / (np.e + 6)))

@@ -105,6 +105,11 @@ def _advanced(method: str, selection: ui.Selection) -> tuple[dict[str, float], s
             kind = int if number.whole else float
             start, (low, high) = kind(number.default), number.bounds
             with cells.cell():
+                if number.switch:
+                    key = f"train_{method}{number.option}"
+                    values[number.option] = st.toggle(number.label, bool(number.default), key=key)
+                    st.caption(number.reason)
+                    continue
                 values[number.option] = st.number_input(
                     number.label, kind(low), kind(high), start, step=1 if number.whole else start / 10 or 0.1,
                     format=None if number.whole else "%g",
