@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from sslviz.cli import app, data, evaluate, language, maps, models, train
+from sslviz.cli import app, data, evaluate, experiments, language, maps, models, train
 from sslviz.cli.failures import disk_error, fail, plain, say, silence
 from sslviz.cli.signals import Interrupted, ended_by_signals
 from sslviz.errors import UserError
@@ -31,6 +31,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "models delete": models.models_delete,
     "models build": models.models_build,
     "models finish": models.models_finish,
+    "experiments list": experiments.experiments_list,
+    "experiments run": experiments.experiments_run,
     "data list": data.data_list,
     "data fetch": data.data_fetch,
     "data clean": data.data_clean,
@@ -126,6 +128,6 @@ def _within_bounds(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def usage() -> str:
     """The text of `sslviz -h`."""
-    lines = (f"  {name:13} {(command.__doc__ or '').strip().splitlines()[0]}" for name, command in COMMANDS.items())
+    lines = (f"  {name:16} {(command.__doc__ or '').strip().splitlines()[0]}" for name, command in COMMANDS.items())
     head = ("usage: sslviz COMMAND …", "", "See self-supervised learning work, and check whether it worked.", "")
     return "\n".join((*head, *lines, "", "`sslviz COMMAND -h` lists a command's options."))

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from sslviz.data.catalog import DATASETS
 from sslviz.errors import UserError
 from sslviz.methods.config import Bounds, check_bounds
 
 Chance = Annotated[float, Bounds(0, 1)]
+MOST_BITS = 12  # that fit beside one another into the top rows of a view
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class ViewPolicy:
         grey: probability of a grey view; colour images only.
         blur: probability of a Gaussian blur.
         blur_sigma: largest standard deviation of the blur, pixels (the smallest is 0.1).
+        bits: random bits painted as black and white bars into the two top rows: a shortcut through the pretext task
+            (Chen, Luo & Li 2021, arXiv:2011.02803). 0 is off.
+        bits_place: "over" both views of an image, the same bits; "under" the other transforms, painted into the image
+            before its views are drawn; "apart", over each view bits of its own.
     """
 
     size: Annotated[int, Bounds(0, 512)] = 0
@@ -49,6 +54,8 @@ class ViewPolicy:
     grey: Chance = 0.0
     blur: Chance = 0.0
     blur_sigma: Annotated[float, Bounds(0.1, 20)] = 1.0
+    bits: Annotated[int, Bounds(0, MOST_BITS)] = 0
+    bits_place: Literal["over", "under", "apart"] = "over"
 
     def __post_init__(self) -> None:
         check_bounds(self, prefix="--views.")

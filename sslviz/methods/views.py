@@ -5,7 +5,8 @@ A view is three steps: one affine `grid_sample` (crop, flip, rotation, shift, sh
 parameters; all come from one `torch.Generator`, so that a view can be drawn again from its seed.
 
 The transforms are those of SimCLR (Chen et al. 2020, arXiv:2002.05709, appendix A). Hue turns the chroma plane of YIQ,
-which is linear and so fits into the colour matrix; torchvision turns the hue of HSV.
+which is linear and so fits into the colour matrix; torchvision turns the hue of HSV. Random bits, if a policy has any,
+are painted into the top rows: what two views share that has nothing to do with the image.
 """
 
 import math
@@ -15,9 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sslviz.methods.policies import ViewPolicy, blur_radius
+from sslviz.methods.policies import MOST_BITS, ViewPolicy, blur_radius
 
 TRIES = 10  # boxes of a crop that are drawn, as in torchvision's RandomResizedCrop
+BIT_ROWS = 2  # height of the bits, pixels
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as torchvision's rgb_to_grayscale
 
 
@@ -32,6 +34,27 @@ def augment(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None 
     Returns:
         views (B, C, H, W), float in [0, 1]; H and W are `policy.size` where that is set.
     """
+    if not policy.bits:
+        return _transformed(x, policy, generator)
+    bits = draw_bits(policy, len(x), generator)
+    if policy.bits_place == "under":
+        return _transformed(paint(x, bits), policy, generator)
+    return paint(_transformed(x, policy, generator), bits)
+
+
+def two_views(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """A positive pair for every image: two independent views (B, C, H, W), but for bits that both share."""
+    if not policy.bits or policy.bits_place == "apart":
+        return augment(x, policy, generator=generator), augment(x, policy, generator=generator)
+    bits = draw_bits(policy, len(x), generator)  # the same for both
+    if policy.bits_place == "under":
+        x = paint(x, bits)
+    x1, x2 = _transformed(x, policy, generator), _transformed(x, policy, generator)
+    return (x1, x2) if policy.bits_place == "under" else (paint(x1, bits), paint(x2, bits))
+
+
+def _transformed(x: Tensor, policy: ViewPolicy, generator: torch.Generator | None) -> Tensor:
+    """A random view of every image, without bits."""
     draw = _Draw(len(x), generator)
     theta = draw_geometry(policy, draw, aspect=x.shape[3] / x.shape[2])
     x = warp(x, theta.to(x), size=policy.size)
@@ -45,9 +68,28 @@ def augment(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None 
     return x
 
 
-def two_views(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-    """A positive pair for every image: two independent views (B, C, H, W)."""
-    return augment(x, policy, generator=generator), augment(x, policy, generator=generator)
+# bits ----------------------------------------------------------------------------------------------------------------
+
+
+def draw_bits(policy: ViewPolicy, batch: int, generator: torch.Generator | None = None) -> Tensor:
+    """Random bits of each image (B, bits), bool."""
+    return torch.rand(batch, policy.bits, generator=generator) < 0.5
+
+
+def paint(x: Tensor, bits: Tensor) -> Tensor:
+    """Images with bits in their two top rows: a bar each, white for 1 and black for 0, as wide as a twelfth of them.
+
+    Args:
+        x: images (B, C, H, W) in [0, 1].
+        bits: (B, n), bool, n at most `MOST_BITS`; beyond the n-th bar the image is as it was.
+
+    Returns:
+        (B, C, H, W); x itself is left alone.
+    """
+    x, w = x.clone(), x.shape[3]
+    for i, bit in enumerate(bits.to(x).unbind(1)):
+        x[:, :, :BIT_ROWS, i * w // MOST_BITS : (i + 1) * w // MOST_BITS] = bit.view(-1, 1, 1, 1)
+    return x
 
 
 # random parameters -------------------------------------------------------------------------------------------------

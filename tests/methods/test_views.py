@@ -1,10 +1,13 @@
 """Each transform, image by image, against torchvision's functional form."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import torchvision.transforms.v2.functional as TF
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 
 from sslviz.data.images import load_images
@@ -192,3 +195,62 @@ def test_a_chance_is_a_share_of_the_images():
 def test_own_images_get_views_of_their_own_size():
     assert policy_for("/some/photos.npz", 3).size == 0
     assert policy_for("/some/photos.npz", 1).grey == 0
+
+
+PLACES = ("over", "under", "apart")
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 12), side=st.integers(12, 40), seed=st.integers(0, 2**31), batch=st.integers(1, 5))
+def test_bits_are_the_same_in_both_views_and_drawn_anew_for_each_image(n, side, seed, batch):
+    """The bars hold the bits that the generator gives, and nothing else changes."""
+    x = torch.rand(batch, 1, 30, 30, generator=torch.Generator().manual_seed(seed))
+    policy = ViewPolicy(size=side, crop=0.5, rotate=20, jitter=0.5, bits=n)
+    views = two_views(x, policy, generator=torch.Generator().manual_seed(seed))
+    bits = torch.rand(batch, n, generator=(again := torch.Generator().manual_seed(seed))) < 0.5
+    plain = two_views(x, replace(policy, bits=0), generator=again)
+    for view, bare in zip(views, plain, strict=True):
+        for i in range(n):
+            bar = view[:, :, :2, i * side // 12 : (i + 1) * side // 12]
+            assert bar.numel() and torch.equal(bar, bits[:, i].float().view(-1, 1, 1, 1).expand_as(bar))
+        end = n * side // 12
+        assert torch.equal(view[:, :, 2:], bare[:, :, 2:]) and torch.equal(view[..., end:], bare[..., end:])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_views_with_bits_come_again_from_their_seed(place, digits):
+    policy, before = replace(POLICIES["mnist"], bits=8, bits_place=place), digits.clone()
+    first, again, other = (two_views(digits, policy, generator=torch.Generator().manual_seed(s)) for s in (3, 3, 4))
+    assert all(map(torch.equal, first, again)) and not any(map(torch.equal, first, other))
+    one = augment.augment(digits, policy, generator=torch.Generator().manual_seed(3))
+    assert one.shape == first[0].shape and torch.equal(digits, before)
+
+
+def test_bits_under_the_transforms_are_in_the_image_and_bits_apart_differ(digits):
+    x = digits.repeat(20, 1, 1, 1)
+    generator = torch.Generator().manual_seed(0)
+    x1, x2 = two_views(x, ViewPolicy(bits=12, bits_place="under"), generator=generator)
+    torch.testing.assert_close(x1, x2, atol=1e-5, rtol=0)  # without transforms the image with its bits
+    assert not torch.allclose(x1, x)
+    x1, x2 = two_views(x, ViewPolicy(bits=12, bits_place="apart"), generator=generator)
+    same = (x1[:, 0, 0] == x2[:, 0, 0]).float().mean()
+    assert 0.4 < same < 0.6
+    moved = two_views(x, ViewPolicy(bits=12, bits_place="under", translate=0.5), generator=generator)
+    assert not torch.equal(moved[0][:, :, :2], moved[1][:, :, :2])
+
+
+def test_no_bits_cost_no_random_number(digits):
+    """A policy without bits draws what it drew before there were any, wherever they would be."""
+    for place in PLACES:
+        generator = torch.Generator().manual_seed(1)
+        views = two_views(digits, replace(POLICIES["mnist"], bits_place=place), generator=generator)
+        plain = torch.Generator().manual_seed(1)
+        assert torch.equal(views[0], augment.augment(digits, POLICIES["mnist"], generator=plain))
+        assert torch.equal(views[1], augment.augment(digits, POLICIES["mnist"], generator=plain))
+        assert torch.equal(generator.get_state(), plain.get_state())
+
+
+@pytest.mark.parametrize("bits", [-1, 13])
+def test_more_bits_than_fit_are_refused(bits):
+    with pytest.raises(UserError, match=r"--views.bits must lie in 0 to 12"):
+        ViewPolicy(bits=bits)

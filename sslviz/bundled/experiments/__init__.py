@@ -1,0 +1,94 @@
+"""Experiments of a few short runs each, whose results come along: a file an experiment, and one entry here.
+
+An experiment is a table of cells: what is changed in the ordinary run of a method on a dataset. `run.py` trains and
+evaluates them, `sslviz experiments run NAME DATASET` is its command, and `results.py` reads what it has written without
+torch, which nothing here imports before a run.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sslviz.bundled.experiments import grid, shortcut
+from sslviz.data.catalog import ALIASES, DATASETS
+from sslviz.errors import UserError
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A set of short runs that differ in what is studied, and in nothing else.
+
+    Attributes:
+        title: in words.
+        question: that the runs answer.
+        paper: where it comes from.
+        method: key of the registry.
+        datasets: on which it is run.
+        cells: the runs of a dataset: key of a cell -> what is changed in the method's ordinary run there, by dotted
+            option ("views.crop", "steps").
+        labels: images of the training set whose labels the probes are fitted on, the same number of each class.
+        fixed: what is changed in every cell, by dotted option.
+    """
+
+    title: str
+    question: str
+    paper: str
+    method: str
+    datasets: tuple[str, ...]
+    cells: Callable[[str], Mapping[str, Mapping[str, Any]]]
+    labels: int = 2000
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+# the narrow encoder of the train page, in float32 on one thread of a CPU, so that any CPU can repeat it
+SHORT = {"model.encoder.widths": (32, 64, 128), "device": "cpu", "precision": "32-true", "threads": 1, "monitors": 1}
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "grid": Experiment(
+        title="Pairs of transforms",
+        question="Which augmentation does the work?",
+        paper="after figure 5 of Chen et al. 2020, arXiv:2002.05709",
+        method="simclr",
+        datasets=tuple(DATASETS),
+        cells=grid.cells,
+        fixed=SHORT | {"steps": 300, "batch_size": 128},
+    ),
+    "shortcut": Experiment(
+        title="Random bits as a shortcut",
+        question="What if there is an easier way to tell the pairs apart?",
+        paper="after Chen, Luo & Li 2021, arXiv:2011.02803",
+        method="simclr",
+        datasets=("mnist",),
+        cells=shortcut.cells,
+        fixed=SHORT | {"steps": 400, "batch_size": 256},
+    ),
+}
+
+
+def experiment(name: str, dataset: str) -> tuple[Experiment, str]:
+    """An experiment that is run on a dataset, and that dataset's own name.
+
+    Raises:
+        UserError: there is no such experiment, or it is not run on this dataset.
+    """
+    if name not in EXPERIMENTS:
+        raise UserError(f"There is no experiment '{name:.60}'; choose one of {', '.join(EXPERIMENTS)}.")
+    found, own = EXPERIMENTS[name], ALIASES.get(dataset, dataset)
+    if own not in found.datasets:
+        raise UserError(
+            f"The experiment {name} is not run on '{dataset:.60}'; choose one of {', '.join(found.datasets)}."
+        )
+    return found, own
+
+
+def cell(name: str, dataset: str, key: str) -> dict[str, Any]:
+    """What a cell of an experiment changes in the ordinary run, by dotted option, what all cells change included.
+
+    Raises:
+        UserError: as `experiment`, or there is no such cell.
+    """
+    about, dataset = experiment(name, dataset)
+    cells = about.cells(dataset)
+    if key not in cells:
+        raise UserError(f"The experiment {name} has no cell '{key:.60}'; choose one of {', '.join(cells)}.")
+    return {**about.fixed, **cells[key]}
