@@ -1,6 +1,7 @@
 """MoCo: a query finds its key among a queue of keys that a slowly moving copy of the encoder has made."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.errors import UserError
-from sslviz.methods.base import Arrays, Losses, Moment, StepContext, TwoViewMethod, similarities
+from sslviz.methods.base import Arrays, Losses, Moment, StepContext, TwoViewMethod, picture, similarities
 from sslviz.methods.encoders import TwoViewConfig
 from sslviz.methods.losses import info_nce
 from sslviz.methods.views import two_views
@@ -113,6 +114,42 @@ class MoCo(TwoViewMethod):
         return super().snapshot(x, moment) | self.queue_state(moment)
 
     @torch.no_grad()
+    def queue_pictures(self, moment: Moment, *, per_age: int) -> Arrays:
+        """The first keys of each age as the pictures that they were made of, drawn again from the run's seed and order.
+
+        Returns:
+            age (A,) steps, newest first; view (A, P, C, H, W) uint8; kept (A, P) the cosine of each key with the key
+            that the key encoder makes of the same view now.
+
+        Raises:
+            UserError: the model was stored without its key side, or nothing can be drawn again.
+        """
+        if self.encoder_k is None:
+            raise UserError("This model was stored without its key side and queue, which only training needs.")
+        if moment.batch_of is None or not moment.step:
+            raise UserError("The images of this queue can't be drawn again: no step was taken, or they are not here.")
+        ages = list(range(min(moment.step, self.queue.shape[1] // moment.batch_size)))
+        replayed = list(self._replayed(moment, ages))
+        return {
+            "age": np.array(ages, np.int32),
+            "view": np.stack([picture(view[:per_age]) for _, view, _ in replayed]),
+            "kept": np.stack([kept[:per_age].float().cpu().numpy() for _, _, kept in replayed]),
+        }
+
+    def _replayed(self, moment: Moment, ages: list[int]) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Of each age, in steps: its views (B, C, H, W), and the cosines (B,) of their keys with the same made now."""
+        if moment.batch_of is None:
+            return
+        size, batch_size = self.queue.shape[1], moment.batch_size
+        key_side = copy.deepcopy(nn.Sequential(self.encoder_k, self.projector_k)).train()  # as when they were made
+        for age in ages:
+            x, generator = moment.batch_of(moment.step - 1 - age)
+            x1, x2 = two_views(x, moment.policy, generator=generator)
+            now = F.normalize(key_side(torch.cat([x2, x1]).to(self.device))[: len(x1)], dim=1)  # (B, D_z)
+            columns = (int(self.cursor) - (age + 1) * batch_size + torch.arange(batch_size)) % size
+            yield age, x2, (now * self.queue[:, columns.to(self.device)].T).sum(1)
+
+    @torch.no_grad()
     def queue_state(self, moment: Moment) -> Arrays:
         """How old the keys are, and how far the key encoder has moved since it made them.
 
@@ -125,17 +162,11 @@ class MoCo(TwoViewMethod):
         size, cursor, batch_size = self.queue.shape[1], int(self.cursor), moment.batch_size
         behind = (cursor - 1 - torch.arange(size)) % size  # 0 for the newest key
         age = torch.where(behind < moment.step * batch_size, behind // max(1, batch_size), -1)  # (K,)
-        ages, drift = [], []
+        ages: list[int] = []
         if moment.batch_of is not None and moment.step:
             oldest = min(moment.step, size // batch_size) - 1
             ages = sorted({round(oldest * i / (AGES - 1)) for i in range(AGES)})
-            key_side = copy.deepcopy(nn.Sequential(self.encoder_k, self.projector_k)).train()  # as when they were made
-            for a in ages:
-                x, generator = moment.batch_of(moment.step - 1 - a)
-                x1, x2 = two_views(x, moment.policy, generator=generator)
-                now = F.normalize(key_side(torch.cat([x2, x1]).to(self.device))[: len(x1)], dim=1)  # (B, D_z)
-                columns = (cursor - (a + 1) * batch_size + torch.arange(batch_size)) % size
-                drift.append(float((now * self.queue[:, columns.to(self.device)].T).sum(1).mean()))
+        drift = [float(kept.mean()) for _, _, kept in self._replayed(moment, ages)]
         pairs = list(zip(self.encoder.parameters(), self.encoder_k.parameters(), strict=True))
         apart = sum(float((q - k).square().sum()) for q, k in pairs)
         length = sum(float(q.square().sum()) for q, _ in pairs)

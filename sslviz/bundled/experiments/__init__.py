@@ -28,6 +28,8 @@ class Experiment:
             option ("views.crop", "steps").
         labels: images of the training set whose labels the probes are fitted on, the same number of each class.
         fixed: what is changed in every cell, by dotted option.
+        look: "module:function" of what is kept of a run beside its accuracies: (model, config, moments) -> plain values
+            that JSON holds, see `looks.py`; "" for nothing.
     """
 
     title: str
@@ -38,8 +40,10 @@ class Experiment:
     cells: Callable[[str], Mapping[str, Mapping[str, Any]]]
     labels: int = 2000
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    look: str = ""
 
 
+MOMENTA = (0.0, 0.9, 0.99, 0.999)
 # the narrow encoder of the train page, in float32 on one thread of a CPU, so that any CPU can repeat it
 SHORT = {"model.encoder.widths": (32, 64, 128), "device": "cpu", "precision": "32-true", "threads": 1, "monitors": 1}
 
@@ -61,6 +65,26 @@ EXPERIMENTS: dict[str, Experiment] = {
         datasets=("mnist",),
         cells=shortcut.cells,
         fixed=SHORT | {"steps": 400, "batch_size": 256},
+    ),
+    "collapse": Experiment(
+        title="Without negatives",
+        question="What if nothing pushes other images apart?",
+        paper="after Wang & Isola 2020, arXiv:2005.10242, and Jing et al. 2022, arXiv:2110.09348",
+        method="simclr",
+        datasets=tuple(DATASETS),
+        cells=lambda dataset: {"without": {"model.negatives": False}, "with": {"model.negatives": True}},
+        fixed=SHORT | {"steps": 400, "batch_size": 256, "monitors": 8},
+        look="sslviz.bundled.experiments.looks:before_and_after",
+    ),
+    "momentum": Experiment(
+        title="Momentum of the key encoder",
+        question="How fast may the encoder of the keys move?",
+        paper="after table 2a of He et al. 2020, arXiv:1911.05722",
+        method="moco",
+        datasets=("mnist",),
+        cells=lambda dataset: {f"{momentum:g}": {"model.momentum": momentum} for momentum in MOMENTA},
+        fixed=SHORT | {"steps": 400, "batch_size": 256, "monitors": 8, "live": True},
+        look="sslviz.bundled.experiments.looks:queue",
     ),
 }
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Run:
         n_test: test images.
         seconds: of training; `total_seconds` with what evaluates it.
         hardware, revision, created: where, of what and when it was made.
+        seen: what the experiment's `look` has kept of it.
     """
 
     cell: str
@@ -47,6 +48,7 @@ class Run:
     hardware: str
     revision: str
     created: str
+    seen: dict[str, Any] = field(default_factory=dict)
 
     def interval(self, probe: str) -> tuple[float, float]:
         """95 % interval of an accuracy over the draw of test images (Wilson); it does not cover the seed's chance."""

@@ -1,5 +1,6 @@
 """Train and evaluate the cells of an experiment, one after the other; what is done is kept."""
 
+import pkgutil
 import shlex
 import tempfile
 import time
@@ -55,7 +56,7 @@ def changed(config: Any, changes: dict[str, Any]) -> Any:
 def settings_of(config: TrainConfig) -> dict[str, Any]:
     """What differs from the ordinary run of a method on a dataset, by dotted option."""
     usual = flat_of(config_for(config.method, config.dataset))
-    skip = ("seed", "name", "out", "dataset")
+    skip = ("seed", "name", "out", "dataset", "live")
     return {key: value for key, value in flat_of(config).items() if key not in skip and value != usual[key]}
 
 
@@ -90,19 +91,24 @@ def train_cell(name: str, dataset: str, key: str, *, seed: int, threads: int = 1
     """
     about, dataset = experiment(name, dataset)
     config, began, started, done = config_of(name, dataset, key, seed=seed), time.perf_counter(), None, None
+    moments: list[Moment] = []
     with tempfile.TemporaryDirectory(prefix="sslviz-") as folder:
         for event in follow(key, seed, fit(replace(config, threads=threads, out=Path(folder) / "model"))):
             started = event if isinstance(event, Started) else started
             done = event if isinstance(event, Done) else done
+            moments.append(event)
         if started is None or done is None:
             raise UserError(f"The run {key} has not come to its end: start it again.")
-        found = measure(checkpoint.load(Path(folder) / "model"), dataset, labels=about.labels)
-    return run_of(key, config, started.info, done.losses, done.seconds, found, total=time.perf_counter() - began)
+        model = checkpoint.load(Path(folder) / "model")
+        found = measure(model, dataset, labels=about.labels)
+        seen = pkgutil.resolve_name(about.look)(model, config, moments) if about.look else {}
+    total = time.perf_counter() - began
+    return run_of(key, config, started.info, done.losses, done.seconds, found, total=total, seen=seen)
 
 
 def run_of(
     key: str, config: TrainConfig, info: dict[str, Any], losses: dict[str, float], seconds: float,
-    found: dict[str, float], *, total: float,
+    found: dict[str, float], *, total: float, seen: dict[str, Any] | None = None,
 ) -> Run:  # fmt: skip
     """A finished and evaluated run, as it is kept.
 
@@ -114,12 +120,14 @@ def run_of(
         seconds: of its training.
         found: as `measure` gives it.
         total: seconds of all of it.
+        seen: as the experiment's `look` gives it.
     """
     return Run(
         cell=key, seed=config.seed, command=command_for(config), settings=settings_of(config),
         n_train=info["n_train"], loss=round(losses["loss"], 4), knn=found["knn"], linear=found["linear"],
         n_test=int(found["n_test"]), seconds=round(seconds, 1), total_seconds=round(total, 1),
         hardware=info["hardware"], revision=info["git_revision"], created=info["created"],
+        seen=seen or {},
     )  # fmt: skip
 
 
