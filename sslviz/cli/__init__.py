@@ -33,6 +33,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "models finish": models.models_finish,
     "experiments list": experiments.experiments_list,
     "experiments run": experiments.experiments_run,
+    "experiments look": experiments.experiments_look,
     "data list": data.data_list,
     "data fetch": data.data_fetch,
     "data clean": data.data_clean,

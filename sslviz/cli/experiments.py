@@ -98,3 +98,30 @@ def experiments_run(
         raise Interrupted(end.number, message) from None
     if not json:
         print(f"{path}: {done} new.")
+
+
+def experiments_look(
+    model: Positional[str], *, labels: int = 2000, out: Path | None = None, json: bool = False
+) -> None:
+    """Write how h and z of a model lie in their spaces, and what probes read off h: what the page of contrast shows.
+
+    Args:
+        model: a name.
+        labels: of the training images, for the probes.
+        out: the folder of the file; by default among what comes along.
+        json: print one JSON object.
+    """
+    from sslviz.bundled.experiments.looks import look_at
+    from sslviz.bundled.experiments.stored import look_path, write_look
+    from sslviz.store import checkpoint
+
+    card, path = checkpoint.load_card(model), look_path(model, out)
+    dataset = checkpoint.dataset_of(card)
+    if dataset is None:
+        raise UserError(f"{model} was trained on images that are not here, so there is nothing to look at it with.")
+    if not 10 <= labels <= 10**6:
+        raise UserError(f"--labels must be from 10 to 1,000,000, not {labels}.")
+    found = look_at(model, dataset, labels, False, lambda stage, fraction: None)
+    write_look(path, card, labels, found)
+    scores = found["model"]["scores"]
+    answer({"path": str(path)} | scores, json, lambda: print(f"{path}: {scores}"))

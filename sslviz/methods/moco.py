@@ -16,6 +16,8 @@ from sslviz.methods.losses import info_nce
 from sslviz.methods.views import two_views
 
 AGES = 4  # of keys whose drift is measured
+PER_AGE = 10  # of them shown
+Replayed = list[tuple[int, Tensor, Tensor]]  # an age in steps, its views (B, C, H, W), its cosines (B,)
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,8 @@ class MoCo(TwoViewMethod):
         if moment.batch_of is None or not moment.step:
             raise UserError("The images of this queue can't be drawn again: no step was taken, or they are not here.")
         ages = list(range(min(moment.step, self.queue.shape[1] // moment.batch_size)))
-        replayed = list(self._replayed(moment, ages))
-        return {
-            "age": np.array(ages, np.int32),
-            "view": np.stack([picture(view[:per_age]) for _, view, _ in replayed]),
-            "kept": np.stack([kept[:per_age].float().cpu().numpy() for _, _, kept in replayed]),
-        }
+        found = _some(list(self._replayed(moment, ages)), per_age)
+        return {"age": np.array(ages, np.int32), "view": found["drift_view"], "kept": found["drift_kept"]}
 
     def _replayed(self, moment: Moment, ages: list[int]) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Of each age, in steps: its views (B, C, H, W), and the cosines (B,) of their keys with the same made now."""
@@ -156,8 +154,9 @@ class MoCo(TwoViewMethod):
         Returns:
             age (K,) of each column in steps, -1 where it still holds the random numbers that it began with;
             drift_age (A,) steps, and drift (A,) the mean cosine of the keys of that age with the keys that the key
-            encoder makes of the same views now: 1 is no drift. `apart`: the distance of both encoders' weights, as a
-            share of the query encoder's length.
+            encoder makes of the same views now: 1 is no drift; drift_view (A, P, C, H, W) uint8 and drift_kept (A, P),
+            the first of these views and their own cosines, left out where there are none. `apart`: the distance of both
+            encoders' weights, as a share of the query encoder's length.
         """
         size, cursor, batch_size = self.queue.shape[1], int(self.cursor), moment.batch_size
         behind = (cursor - 1 - torch.arange(size)) % size  # 0 for the newest key
@@ -166,7 +165,8 @@ class MoCo(TwoViewMethod):
         if moment.batch_of is not None and moment.step:
             oldest = min(moment.step, size // batch_size) - 1
             ages = sorted({round(oldest * i / (AGES - 1)) for i in range(AGES)})
-        drift = [float(kept.mean()) for _, _, kept in self._replayed(moment, ages)]
+        replayed = list(self._replayed(moment, ages))
+        drift = [float(kept.mean()) for _, _, kept in replayed]
         pairs = list(zip(self.encoder.parameters(), self.encoder_k.parameters(), strict=True))
         apart = sum(float((q - k).square().sum()) for q, k in pairs)
         length = sum(float(q.square().sum()) for q, _ in pairs)
@@ -174,5 +174,16 @@ class MoCo(TwoViewMethod):
             "age": age.numpy().astype(np.int32),
             "drift_age": np.array(ages, np.int32),
             "drift": np.array(drift, np.float32),
+            **_some(replayed, PER_AGE),
             "apart": np.array((apart / max(length, 1e-30)) ** 0.5, np.float32),
         }
+
+
+def _some(replayed: Replayed, count: int) -> Arrays:
+    """The first views of each age (A, P, C, H, W) uint8, and their cosines (A, P); {} of no ages."""
+    if not replayed:
+        return {}
+    return {
+        "drift_view": np.stack([picture(view[:count]) for _, view, _ in replayed]),
+        "drift_kept": np.stack([kept[:count].float().cpu().numpy() for _, _, kept in replayed]),
+    }

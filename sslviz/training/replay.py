@@ -22,8 +22,8 @@ def queue_of(model: Any, config: TrainConfig, *, step: int) -> dict[str, Any]:
 
     Returns:
         Plain values: age (A,) steps; view, pictures (A, P, C, H, W) packed; kept (A, P), the cosine of each key with
-        the key that the key encoder makes of the same view now; y (A, P), labels, -1 without; and `apart`, the
-        distance of both encoders' weights as a share of the query encoder's length.
+        the key that the key encoder makes of the same view now; and `apart`, the distance of both encoders' weights as
+        a share of the query encoder's length.
 
     Raises:
         UserError: the model was stored without its queue, or the images are not here.
@@ -36,17 +36,11 @@ def queue_of(model: Any, config: TrainConfig, *, step: int) -> dict[str, Any]:
         batch = data.batch(epoch, position, rank=0, share=config.batch_size)
         return batch, generator_for(config.seed, number, stream=1)
 
-    def labels_of(number: int) -> list[int]:
-        epoch, position = divmod(number, per_epoch)
-        y: list[int] = data.labels(epoch, position, rank=0, share=config.batch_size)[:PER_AGE].tolist()
-        return y
-
     moment = Moment(config.views, config.seed, step, config.batch_size, batch_of)
     found = model.queue_pictures(moment, per_age=PER_AGE)
     return {
         "age": found["age"].tolist(),
         "view": pack(found["view"]),
         "kept": [[round(float(value), 4) for value in row] for row in found["kept"]],
-        "y": [labels_of(step - 1 - int(age)) for age in found["age"]],
         "apart": round(float(model.queue_state(moment)["apart"]), 5),
     }

@@ -4,16 +4,23 @@ Each `look` takes the trained model, the run's config and its events, and return
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from sslviz.bundled.experiments.run import measure
 from sslviz.data.images import load_images
+from sslviz.data.packing import pack
+from sslviz.errors import UserError
 from sslviz.evaluation.geometry import geometry, rounded
 from sslviz.jobs.protocol import Moment as Event
 from sslviz.jobs.protocol import Monitored, Stepped
+from sslviz.jobs.worker import Report
 from sslviz.methods.base import Method
-from sslviz.training.config import TrainConfig
+from sslviz.methods.policies import policy_for
+from sslviz.store import checkpoint
+from sslviz.training.config import TrainConfig, config_for
 from sslviz.training.replay import queue_of
 
 
@@ -41,5 +48,75 @@ def before_and_after(model: Method, config: TrainConfig, moments: Sequence[Event
 
 
 def queue(model: Any, config: TrainConfig, moments: Sequence[Event]) -> dict[str, Any]:
-    """The curves, and the keys of the queue by age: their pictures, and how well each still holds."""
-    return {"curves": curves(moments), "queue": queue_of(model, config, step=moments[-1].step)}
+    """The curves, and at each online evaluation keys of four ages: their pictures, and how well each still holds."""
+    shown = []
+    for event in moments:
+        if isinstance(event, Monitored) and event.path:
+            with np.load(event.path, allow_pickle=False) as file:
+                if "drift_view" in file.files:
+                    found = {"step": event.step, "age": file["drift_age"].tolist(), "view": pack(file["drift_view"])}
+                    found |= {"kept": rounded(file["drift_kept"]), "apart": rounded(file["apart"])}
+                    shown.append(found)
+    return {"curves": curves(moments), "queues": shown}
+
+
+def look_at(model: str, dataset: str, labels: int, untrained: bool, report: Report) -> dict[str, Any]:
+    """What is shown of a model beside an experiment's runs, in the helper process.
+
+    Args:
+        model: its name.
+        dataset: whose bundled images, or own ones.
+        labels: of the training images, for the probes.
+        untrained: whether the same encoder at initialisation is looked at too.
+        report: told how far it is.
+
+    Returns:
+        "model", and "untrained" where it was asked for: "geometry" as `evaluation.geometry` gives it, and "scores",
+        knn, linear and n_test as `run.measure` gives them; {} with the reason in "unprobed" where no probe can be
+        fitted.
+
+    Raises:
+        UserError: too few images, or no such model.
+    """
+    report("loading the model", 0.0)
+    encoder: Any = checkpoint.load(model)
+    x = load_images(dataset, "test", bundled=True).x
+    labels = min(labels, len(load_images(dataset, "train", bundled=True)))
+    encoders = {"model": encoder}
+    if untrained:
+        encoders["untrained"] = type(encoder).begin(encoder.config, seed=0).eval()
+    found: dict[str, Any] = {}
+    for i, (name, each) in enumerate(encoders.items()):
+        report(f"encoding test images and their views, {name}", (i + 0.1) / len(encoders))
+        seen = geometry(each, x, policy_for(dataset, x.shape[1]))
+        report(f"fitting probes on {labels:,} labels, {name}", (i + 0.5) / len(encoders))
+        try:
+            scores, why = measure(each, dataset, labels=labels), ""
+        except UserError as error:
+            scores, why = {}, str(error)
+        found[name] = {"geometry": seen, "scores": scores, "unprobed": why}
+    return found
+
+
+def look_at_queue(model: str, dataset: str, report: Report) -> dict[str, Any]:
+    """The queue that a model was stored with, in the helper process; see `training.replay.queue_of`.
+
+    Args:
+        model: its name.
+        dataset: that it was trained on.
+        report: told how far it is.
+
+    Raises:
+        UserError: its batches can't be drawn again from what its card says.
+    """
+    report("loading the model", 0.0)
+    encoder: Any = checkpoint.load(model)
+    card = checkpoint.load_card(model)
+    changed = {"batch_size": card.get("batch_size"), "seed": card.get("seed"), "steps": card.get("steps")}
+    if None in changed.values() or "--views." in str(card.get("command", "")):
+        raise UserError("The card of this model does not say in which order it saw which views: see the short runs.")
+    config = replace(config_for(encoder.method, dataset, **changed), model=encoder.config)
+    if card.get("n_train") != len(load_images(dataset, "train")):
+        raise UserError("This model was trained on other images than those that are here: see the short runs.")
+    report("drawing its last batches again", 0.3)
+    return queue_of(encoder, config, step=int(card["steps"]))
