@@ -22,8 +22,8 @@ def queue_of(model: Any, config: TrainConfig, *, step: int) -> dict[str, Any]:
 
     Returns:
         Plain values: age (A,) steps; view, pictures (A, P, C, H, W) packed; kept (A, P), the cosine of each key with
-        the key that the key encoder makes of the same view now; and `apart`, the distance of both encoders' weights as
-        a share of the query encoder's length.
+        the key that the key encoder makes of the same view now; drift (A,), its mean; and `apart`, the distance of
+        both encoders' weights as a share of the query encoder's length.
 
     Raises:
         UserError: the model was stored without its queue, or the images are not here.
@@ -42,5 +42,6 @@ def queue_of(model: Any, config: TrainConfig, *, step: int) -> dict[str, Any]:
         "age": found["age"].tolist(),
         "view": pack(found["view"]),
         "kept": [[round(float(value), 4) for value in row] for row in found["kept"]],
+        "drift": [round(float(row.mean()), 4) for row in found["kept"]],
         "apart": round(float(model.queue_state(moment)["apart"]), 5),
     }

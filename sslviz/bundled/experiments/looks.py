@@ -23,6 +23,8 @@ from sslviz.store import checkpoint
 from sslviz.training.config import TrainConfig, config_for
 from sslviz.training.replay import queue_of
 
+QUEUE = {"kept": "drift_kept", "drift": "drift", "apart": "apart"}  # numbers of a queue, by their names in a snapshot
+
 
 def curves(moments: Sequence[Event]) -> dict[str, Any]:
     """A run's numbers by name, each with its steps: of the steps that were told, and of the online evaluations."""
@@ -55,7 +57,7 @@ def queue(model: Any, config: TrainConfig, moments: Sequence[Event]) -> dict[str
             with np.load(event.path, allow_pickle=False) as file:
                 if "drift_view" in file.files:
                     found = {"step": event.step, "age": file["drift_age"].tolist(), "view": pack(file["drift_view"])}
-                    found |= {"kept": rounded(file["drift_kept"]), "apart": rounded(file["apart"])}
+                    found |= {key: rounded(file[name]) for key, name in QUEUE.items()}
                     shown.append(found)
     return {"curves": curves(moments), "queues": shown}
 
