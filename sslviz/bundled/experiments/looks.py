@@ -23,7 +23,7 @@ from sslviz.store import checkpoint
 from sslviz.training.config import TrainConfig, config_for
 from sslviz.training.replay import queue_of
 
-QUEUE = {"kept": "drift_kept", "drift": "drift", "apart": "apart"}  # numbers of a queue, by their names in a snapshot
+QUEUE = {"kept": "drift_kept", "drift": "drift"}  # numbers of a queue, by their names in a snapshot
 
 
 def curves(moments: Sequence[Event]) -> dict[str, Any]:
@@ -58,6 +58,7 @@ def queue(model: Any, config: TrainConfig, moments: Sequence[Event]) -> dict[str
                 if "drift_view" in file.files:
                     found = {"step": event.step, "age": file["drift_age"].tolist(), "view": pack(file["drift_view"])}
                     found |= {key: rounded(file[name]) for key, name in QUEUE.items()}
+                    found["apart"] = rounded(file["apart"].item())
                     shown.append(found)
     return {"curves": curves(moments), "queues": shown}
 
