@@ -26,7 +26,7 @@ from sslviz.plots.language import (
     plot_sentence_share,
 )
 from sslviz.plots.maps import aligned, class_anchors, plot_map, spread
-from sslviz.plots.matrices import plot_confusion, plot_similarity
+from sslviz.plots.matrices import cell_colours, plot_confusion, plot_similarity
 from sslviz.plots.theme import (
     BASELINE_GREY,
     GRID_GREY,
@@ -50,6 +50,7 @@ __all__ = [
     "MODE_BAR",
     "PETROFF",
     "aligned",
+    "cell_colours",
     "class_anchors",
     "class_colour",
     "data_uri",

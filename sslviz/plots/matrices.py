@@ -21,6 +21,13 @@ def _fading_cividis() -> list[tuple[float, str]]:
     ]
 
 
+def cell_colours(values: Sequence[float], low: float, high: float) -> list[tuple[str, str]]:
+    """Cividis from low to high: the colour of a cell for each value, and that of the ink that reads on it."""
+    shares = [0.5 if high <= low else min(1.0, max(0.0, (value - low) / (high - low))) for value in values]
+    colours = sample_colorscale("Cividis", shares) if shares else []
+    return [(colour, "#ffffff" if share < 0.5 else "#000000") for colour, share in zip(colours, shares, strict=True)]
+
+
 def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, height: int = 560) -> go.Figure:
     """Draw a confusion matrix, each cell in per cent of its row's true class; errors are coloured, the diagonal plain.
 

@@ -156,11 +156,11 @@ def command_for(config: TrainConfig) -> str:
     words = ["sslviz", "train", config.method, config.dataset]
     for key, value in own.items():
         if key in changed and value is not None:
-            words += _option(key, value)
+            words += option_words(key, value)
     return shlex.join(words)
 
 
-def _option(key: str, value: Any) -> list[str]:
+def option_words(key: str, value: Any) -> list[str]:
     """A config's value as words of the command line, as tyro takes them."""
     *groups, name = key.replace("_", "-").split(".")
     if isinstance(value, bool):

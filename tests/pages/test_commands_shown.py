@@ -18,6 +18,10 @@ SHOWN = {
     "embeddings": ({}, {"data": "cifar10"}),
     "probe": ({}, {"data": "fashion_mnist"}),
     "train": ({},),
+    "contrastive": (
+        {"contrast_view": "Grid", "data": "cifar10"},
+        {"contrast_view": "Shortcut", "data": "mnist", "contrast_place": "under"},
+    ),
     "language": (
         {},
         {"language_text": 'It\'s [MASK]ing $HOME; "so" `ls`', "language_temperature": "0.5", "language_top_k": "3"},

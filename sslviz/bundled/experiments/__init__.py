@@ -6,12 +6,15 @@ torch, which nothing here imports before a run.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sslviz.bundled.experiments import grid, shortcut
 from sslviz.data.catalog import ALIASES, DATASETS
 from sslviz.errors import UserError
+from sslviz.jobs.request import TrainingRequest
+from sslviz.methods.policies import POLICIES, ViewPolicy
+from sslviz.training.config import option_words
 
 
 @dataclass(frozen=True)
@@ -116,3 +119,29 @@ def cell(name: str, dataset: str, key: str) -> dict[str, Any]:
     if key not in cells:
         raise UserError(f"The experiment {name} has no cell '{key:.60}'; choose one of {', '.join(cells)}.")
     return {**about.fixed, **cells[key]}
+
+
+def policy(name: str, dataset: str, key: str) -> ViewPolicy:
+    """The views of a cell.
+
+    Raises:
+        UserError: as `cell`.
+    """
+    changes = {option: value for option, value in cell(name, dataset, key).items() if option.startswith("views.")}
+    usual = asdict(POLICIES[experiment(name, dataset)[1]])
+    return ViewPolicy(**usual | {option.removeprefix("views."): value for option, value in changes.items()})
+
+
+def request(name: str, dataset: str, key: str, *, seed: int, minutes: float) -> TrainingRequest:
+    """The run of a cell as a page asks for it; it takes its steps, or fewer where `minutes` don't suffice.
+
+    Raises:
+        UserError: as `cell`.
+    """
+    about, dataset = experiment(name, dataset)
+    usual = {f"views.{option}": value for option, value in asdict(POLICIES[dataset]).items()}
+    words: list[str] = []
+    for option, value in {**cell(name, dataset, key), "seed": seed}.items():
+        if option not in usual or value != usual[option]:
+            words += option_words(option, value)
+    return TrainingRequest(about.method, dataset, tuple(words), minutes, "")

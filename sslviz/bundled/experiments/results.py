@@ -80,6 +80,10 @@ class Results:
         """The runs of a cell, by seed."""
         return tuple(sorted((run for run in self.runs if run.cell == cell), key=lambda run: run.seed))
 
+    def interval(self, accuracy: float) -> tuple[float, float]:
+        """95 % interval of an accuracy on the same test images as the runs', such as those of `untrained`."""
+        return accuracy_interval(accuracy, self.runs[0].n_test)
+
     def added(self, runs: Iterable[Run]) -> "Results":
         """With more runs; one of the same cell and seed takes the place of an earlier one."""
         kept = {(run.cell, run.seed): run for run in (*self.runs, *runs)}

@@ -5,13 +5,13 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sslviz.bundled.experiments import cell, experiment
 from sslviz.bundled.experiments.results import Results, Run, path_of, read, write
-from sslviz.data.images import load_images
+from sslviz.data.images import ImageSet, load_images
 from sslviz.data.sampling import stratified_sample
 from sslviz.errors import UserError
 from sslviz.evaluation.embedding import encode
@@ -20,7 +20,8 @@ from sslviz.evaluation.probes import KNNProbe
 from sslviz.evaluation.protocol import evaluate, labelled_images
 from sslviz.evaluation.results import ProbeName
 from sslviz.jobs.protocol import Done, Moment, Started
-from sslviz.store import checkpoint
+from sslviz.jobs.worker import Report
+from sslviz.store import bundle, checkpoint
 from sslviz.training.config import TrainConfig, command_for, config_for, flat_of
 from sslviz.training.loop import fit
 
@@ -57,7 +58,8 @@ def settings_of(config: TrainConfig) -> dict[str, Any]:
     """What differs from the ordinary run of a method on a dataset, by dotted option."""
     usual = flat_of(config_for(config.method, config.dataset))
     skip = ("seed", "name", "out", "dataset", "live")
-    return {key: value for key, value in flat_of(config).items() if key not in skip and value != usual[key]}
+    found = {key: value for key, value in flat_of(config).items() if key not in skip and value != usual[key]}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}  # as JSON has it
 
 
 def measure(model: Any, dataset: str, *, labels: int) -> dict[str, float]:
@@ -131,6 +133,21 @@ def run_of(
     )  # fmt: skip
 
 
+def check_bundled(dataset: str) -> ImageSet:
+    """The bundled training images, which runs of an experiment learn from.
+
+    Raises:
+        UserError: a run would learn from others.
+    """
+    bundled, used = (load_images(dataset, "train", bundled=only) for only in (True, False))
+    if bundled.source != used.source:
+        raise UserError(
+            f"These runs are of the bundled images, and the data folder holds others of {dataset}: set SSLVIZ_DATA to "
+            "an empty folder."
+        )
+    return bundled
+
+
 def begun(name: str, dataset: str, path: Path) -> Results:
     """The results so far: those in the file, else none, with the encoder as it stands before any step.
 
@@ -138,12 +155,7 @@ def begun(name: str, dataset: str, path: Path) -> Results:
         UserError: the file holds something else, or the dataset's full copy is in the data folder.
     """
     about, dataset = experiment(name, dataset)
-    bundled, used = (load_images(dataset, "train", bundled=only) for only in (True, False))
-    if bundled.source != used.source:
-        raise UserError(
-            f"These runs are of the bundled images, and the data folder holds others of {dataset}: set SSLVIZ_DATA to "
-            "an empty folder."
-        )
+    bundled = check_bundled(dataset)
     if found := read(path):
         return found
     config = config_of(name, dataset, next(iter(about.cells(dataset))))
@@ -207,3 +219,38 @@ def run(
         results = results.added([found])
         write(results, path)
         yield found
+
+
+def evaluate_trained(
+    name: str, dataset: str, key: str, seed: int, model: str, info: dict[str, Any], losses: dict[str, float],
+    seconds: float, report: Report,
+) -> dict[str, Any]:  # fmt: skip
+    """Evaluate the run of a cell that a page had trained as one of one's own models, and delete that model.
+
+    Args:
+        name, dataset, key, seed: of the run.
+        model: its name.
+        info: of its start.
+        losses: of its last step.
+        seconds: of its training.
+        report: told what is being done.
+
+    Returns:
+        the fields of a `results.Run`.
+
+    Raises:
+        UserError: it is not the run of the cell: it took fewer steps, or learnt from other images.
+    """
+    config, began = config_of(name, dataset, key, seed=seed), time.perf_counter()
+    if info.get("steps") != config.steps:
+        raise UserError(
+            f"This machine was too slow for all {config.steps:,} steps, so the run is not added here: try again when "
+            "it is less busy."
+        )
+    check_bundled(dataset)
+    report("evaluating its representation", 0.3)
+    found = measure(checkpoint.load(model), dataset, labels=experiment(name, dataset)[0].labels)
+    total = seconds + time.perf_counter() - began
+    run = run_of(key, config, info, losses, seconds, found, total=total)
+    bundle.delete(model)
+    return asdict(run)

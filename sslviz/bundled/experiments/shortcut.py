@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 BITS = (0, 2, 4, 6, 8, 12)
-PLACES = {"over": BITS[1:], "under": (8, 12, 4), "apart": (8, 12, 4)}  # where the bits are -> how many are tried
+PLACES = ("over", "under", "apart")  # where the bits are, see `ViewPolicy.bits_place`
 
 
 def key_of(bits: int, place: str) -> str:
@@ -20,6 +20,6 @@ def key_of(bits: int, place: str) -> str:
 def cells(dataset: str) -> Mapping[str, Mapping[str, Any]]:
     """The cells by key, settings by dotted option; the other transforms are those of the dataset's own policy."""
     found: dict[str, dict[str, Any]] = {"0": {"views.bits": 0}}
-    for place, numbers in PLACES.items():
-        found |= {key_of(n, place): {"views.bits": n, "views.bits_place": place} for n in numbers}
+    for place in PLACES:
+        found |= {key_of(n, place): {"views.bits": n, "views.bits_place": place} for n in BITS if n}
     return found

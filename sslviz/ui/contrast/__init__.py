@@ -12,4 +12,6 @@ class View(NamedTuple):
 
 VIEWS = {
     "Pair": View("sslviz.ui.contrast.pair", "What may change between two pictures of the same thing?"),
+    "Grid": View("sslviz.ui.contrast.grid", "Which augmentation does the work?"),
+    "Shortcut": View("sslviz.ui.contrast.shortcut", "What if there is an easier way to tell the pairs apart?"),
 }

@@ -31,7 +31,7 @@ def run_queue() -> RunQueue:
 
 
 @st.cache_resource(show_spinner=False, scope="session", on_release=lambda viewer: run_queue().part(viewer))
-def _viewer() -> str:
+def viewer() -> str:
     """A name for this browser tab, which is released when the tab has gone."""
     return uuid.uuid4().hex
 
@@ -65,7 +65,7 @@ def attached() -> str | None:
         state.train_back = None  # was of another run; set here, before its slider is drawn
     state.train_run = identity
     address.put("run", identity)
-    run_queue().join(identity, _viewer())
+    run_queue().join(identity, viewer())
     return identity
 
 
