@@ -27,6 +27,7 @@ from sslviz.plots.language import (
 )
 from sslviz.plots.maps import aligned, class_anchors, plot_map, spread
 from sslviz.plots.matrices import cell_colours, plot_confusion, plot_similarity
+from sslviz.plots.spaces import plot_cosines, plot_spectra, plot_sphere
 from sslviz.plots.theme import (
     BASELINE_GREY,
     GRID_GREY,
@@ -64,6 +65,7 @@ __all__ = [
     "plot_attention_arcs",
     "plot_attention_matrix",
     "plot_confusion",
+    "plot_cosines",
     "plot_counts",
     "plot_curves",
     "plot_heads",
@@ -77,6 +79,8 @@ __all__ = [
     "plot_reconstructions",
     "plot_sentence_share",
     "plot_similarity",
+    "plot_spectra",
+    "plot_sphere",
     "plot_traversal",
     "plot_vector",
     "png",

@@ -19,6 +19,8 @@ SHOWN = {
     "probe": ({}, {"data": "fashion_mnist"}),
     "train": ({},),
     "contrastive": (
+        {"contrast_view": "Collapse", "model": "simclr-mnist"},
+        {"contrast_view": "Queue"},
         {"contrast_view": "Grid", "data": "cifar10"},
         {"contrast_view": "Shortcut", "data": "mnist", "contrast_place": "under"},
     ),

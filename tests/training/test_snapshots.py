@@ -127,6 +127,8 @@ def test_the_queue_knows_its_age_and_its_drift(data):
         now = model.keys(torch.cat([x2, x1]))[:16]
         old = model.queue[:, [(int(model.cursor) + i) % 96 for i in range(16)]].T
     assert found["drift"][-1] == pytest.approx(float((now * old).sum(1).mean()), abs=1e-4)
+    assert found["drift_kept"][-1] == pytest.approx((now * old).sum(1)[:10].numpy(), abs=1e-4)
+    assert np.array_equal(found["drift_view"][-1], (x2[:10] * 255).round().byte().numpy())
     flat = [torch.cat([p.detach().flatten() for p in side.parameters()]) for side in (model.encoder, model.encoder_k)]
     assert found["apart"] == pytest.approx(float((flat[0] - flat[1]).norm() / flat[0].norm()), rel=1e-4)
 

@@ -12,6 +12,8 @@ class View(NamedTuple):
 
 VIEWS = {
     "Pair": View("sslviz.ui.contrast.pair", "What may change between two pictures of the same thing?"),
+    "Collapse": View("sslviz.ui.contrast.collapse", "What if nothing pushes other images apart?"),
+    "Queue": View("sslviz.ui.contrast.queue", "How old may a negative be?"),
     "Grid": View("sslviz.ui.contrast.grid", "Which augmentation does the work?"),
     "Shortcut": View("sslviz.ui.contrast.shortcut", "What if there is an easier way to tell the pairs apart?"),
 }

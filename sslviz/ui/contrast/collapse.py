@@ -1,0 +1,349 @@
+"""What a loss without negatives makes of an encoder, beside how it began and beside one that was trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from sslviz import plots, ui
+from sslviz.bundled.experiments import EXPERIMENTS, Experiment
+from sslviz.bundled.experiments.results import Results, Run, shipped
+from sslviz.bundled.experiments.stored import stored_look
+from sslviz.evaluation.intervals import accuracy_interval
+from sslviz.methods.registry import METHODS
+from sslviz.store import checkpoint
+from sslviz.ui import work
+from sslviz.ui.contrast.run_now import run_now
+
+NAME, WITHOUT, WITH = "collapse", "without", "with"
+SPACES = {"z": "z, what the loss sees", "h": "h, what is probed"}
+MEASURES = {
+    "alignment": "alignment: two views of an image apart, 0 to 4",
+    "uniformity": "uniformity: 0 all alike, lower is more even",
+    "rankme": "RankMe: directions in use",
+    "z_std": "spread: 1 fills the sphere, 0 is collapse",
+}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder on show: its title, geometry by space (`evaluation.geometry`), scores, colour and dash."""
+
+    title: str
+    seen: dict[str, Any]
+    scores: dict[str, float]
+    colour: str
+    dash: str = "solid"
+
+
+def show(selection: ui.Selection) -> None:
+    """Draw encoders side by side on the same test images: untrained, without negatives, and the selected one."""
+    about = EXPERIMENTS[NAME]
+    known = selection.data in about.datasets
+    results = shipped(NAME, selection.data) if known else None
+    space = ui.bound("contrast_space", "z", among=SPACES)
+    st.segmented_control(
+        "Space", list(SPACES), key="contrast_space", required=True, format_func=SPACES.get,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    trained, said = _subject(selection)
+    runs = {run.cell: run for run in results.runs if run.seed == 0} if results else {}
+    encoders = _of_the_runs(about, results, runs) if results else []
+    columns = st.grid(3, min_column_width=280, gap="small")
+    cells = [columns.cell() for _ in range(3)]
+    with cells[len(encoders)]:  # progress stands where its result will
+        looked = _look(trained, results.n_labels if results else about.labels, untrained=not encoders)
+    for cell, encoder in zip(cells, [*encoders, *looked], strict=False):
+        with cell:
+            _spaces(encoder, space, ui.test_images(selection.data))
+    if encoders and WITH in runs:
+        encoders.append(_control(about, runs[WITH]))
+    encoders += looked
+    _conclude(encoders, runs.get(WITHOUT), space)
+    for sentence in (said, _caveat(about, trained, encoders)):
+        if sentence:
+            st.caption(sentence)
+    if encoders:
+        _measures(encoders, results, space)
+    if results:
+        _course(about, results, runs)
+    _again(about, selection, runs)
+    _folded(results, trained.model if trained else str(selection.model), selection.data)
+
+
+def _subject(selection: ui.Selection) -> tuple[ui.Selection | None, str]:
+    """The model in the last place: the selected one, or where it has no z another of its dataset; and why."""
+    title = METHODS[selection.method].title
+    if METHODS[selection.method].projector:
+        return selection, ""
+    others = [m for m in ui.models() if m.dataset == selection.data and METHODS[m.method].projector]
+    other = checkpoint.opens_with(others)
+    name = ui.escape(str(selection.model))
+    why = f"{name} is a {title}: no projector stands behind its h, so there is no z that could collapse."
+    if other is None:
+        return None, f"{why} Train a model that compares views on these images to see one."
+    found = ui.Selection(selection.data, selection.title, other.name, other.method, other.card or {}, other.path)
+    return found, f"{why} {ui.escape(other.name)} stands in its place."
+
+
+def _of_the_runs(about: Experiment, results: Results, runs: dict[str, Run]) -> list[Encoder]:
+    """The encoder at initialisation and after steps without negatives, as they come along."""
+    if WITHOUT not in runs:
+        return []
+    run, colour = runs[WITHOUT], METHODS[about.method].colour
+    n = {"n_test": run.n_test}
+    after = {"knn": run.knn, "linear": run.linear} | n
+    return [
+        Encoder("At initialisation", run.seen["before"], results.untrained | n, plots.BASELINE_GREY, "dot"),
+        Encoder(f"{_steps(run)} steps without negatives", run.seen["after"], after, colour, "dash"),
+    ]
+
+
+def _control(about: Experiment, run: Run) -> Encoder:
+    """The same steps with negatives: what the switch alone has changed."""
+    scores = {"knn": run.knn, "linear": run.linear, "n_test": run.n_test}
+    return Encoder(f"{_steps(run)} steps with", run.seen["after"], scores, METHODS[about.method].colour, "dashdot")
+
+
+def _steps(run: Run) -> int:
+    return int(run.settings["steps"])
+
+
+def _look(model: ui.Selection | None, labels: int, *, untrained: bool) -> list[Encoder]:
+    """The selected encoder, and where no run comes along its own beginning; computed once, with progress."""
+    if model is None:
+        return []
+    stamp = max((file.stat().st_mtime_ns for file in model.path.glob("*.safetensors")), default=0)
+    key = ("look", model.model, stamp, model.data, labels, untrained)
+
+    def compute(report: Any) -> dict[str, Any]:
+        function = "sslviz.bundled.experiments.looks:look_at"
+        return work.call(function, report, model=model.model, dataset=model.data, labels=labels, untrained=untrained)
+
+    found = None if untrained else stored_look(model.card, labels)
+    if found is None:
+        found = computed(key, compute, seconds=15.0, again="Look at the model again")
+    if found is None:
+        return []
+    info = METHODS[model.method]
+    titles = {
+        "untrained": ("At initialisation", plots.BASELINE_GREY, "dot"),
+        "model": (model.model, info.colour, "solid"),
+    }
+    told = [
+        Encoder(titles[name][0], found[name]["geometry"], found[name]["scores"], *titles[name][1:])
+        for name in titles if name in found
+    ]  # fmt: skip
+    if why := found["model"]["unprobed"]:
+        st.caption(f"No accuracies: {ui.escape(why)}")
+    return told
+
+
+def computed(key: tuple, compute: Any, *, seconds: float, again: str) -> Any:
+    """What a job of the worker has found; it is begun when it is first asked for, and drawn with Stop meanwhile."""
+    now = ui.worker().progress(key)
+
+    def ask() -> None:
+        with ui.plain_errors():
+            ui.worker().submit(key, ui.owner(), compute, seconds=seconds)
+
+    if now is None:
+        ask()
+    if now is None or now.state != "done":
+        now = ui.watch(key)
+        if now is not None and now.state in ("failed", "stopped"):
+            st.button(again, icon=":material/refresh:", on_click=ask)
+        return None
+    return now.result
+
+
+# what is drawn --------------------------------------------------------------------------------------------------------
+
+
+def _spaces(encoder: Encoder, space: str, images: Any) -> None:
+    """One encoder: its sphere, and below how alike views and images are."""
+    part = encoder.seen[space]
+    rows = np.array(encoder.seen["rows"])
+    rows = rows[rows < len(images.y)]
+    ui.show(
+        plots.plot_sphere(np.array(part["xy"])[: len(rows)], images.y[rows], images.class_names, title=encoder.title),
+        key=f"contrast_sphere_{encoder.title}",
+        alt=f"{space} of {len(rows)} test images on the two widest directions of the sphere, {encoder.title}",
+    )
+    ui.show(
+        plots.plot_cosines(part["pairs"], part["others"], title="", colour=encoder.colour),
+        key=f"contrast_cosines_{encoder.title}",
+        alt=f"Cosines of two views of an image and of two images in {space}, {encoder.title}",
+        caption=f"Spread {part['z_std']:.2f}, RankMe {part['rankme']:.1f} of {len(part['spectrum'])}.",
+    )
+
+
+def _conclude(encoders: list[Encoder], run: Run | None, space: str) -> None:
+    """What to see in it, from these figures."""
+    if run is None:
+        if len(encoders) == 2:  # of images that no run comes along of
+            a, b = (encoder.seen[space] for encoder in encoders)
+            st.markdown(
+                f"From initialisation to {ui.escape(encoders[1].title)} the spread of {space} goes from "
+                f"{a['z_std']:.2f} to {b['z_std']:.2f}, RankMe from {a['rankme']:.1f} to {b['rankme']:.1f}."
+            )
+        return
+    best, cosine = -1 / _temperature(run), run.seen["curves"]["negative"]["value"][-1]
+    begin = "The loss is perfect" if run.loss - best < 0.001 * abs(best) else "Without negatives the loss ends low"
+    words = f"**{begin}: {_signed(run.loss, 3)} where {_signed(best, 0)} is the least that can be.** "
+    words += f"Views of any two images have gone to one place: their z have cosine {cosine:.4f} on average. "
+    scored = [e for e in encoders if e.scores.get("n_test") == run.n_test]  # on the same labels and test images
+    for key, name in (("knn", "Read off h by k-NN:"), ("linear", "by a linear probe:")):
+        told = [f"{_percent(e.scores[key], run.n_test)} ({ui.escape(e.title)})" for e in scored]
+        words += f"{name} {', '.join(told)}{'; ' if key == 'knn' else '.'}"
+    st.markdown(words)
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _temperature(run: Run) -> float:
+    return float(run.settings.get("model.temperature", METHODS[EXPERIMENTS[NAME].method].settings[0].default))
+
+
+def _percent(accuracy: float, n: int) -> str:
+    low, high = accuracy_interval(accuracy, n)
+    return plots.percent(accuracy, half_width=(high - low) / 2)
+
+
+def _caveat(about: Experiment, trained: ui.Selection | None, encoders: list[Encoder]) -> str:
+    """What RankMe and LiDAR can't say, and where it is to be seen here."""
+    said = "RankMe and LiDAR order runs of one method that differ in their settings, and nothing else."
+    if trained is not None and trained.method != about.method:
+        said += f" {ui.escape(trained.model)} is of another method than the other encoders here: read them apart."
+    if len(encoders) > 2 and encoders[1].seen["lidar"] > encoders[-1].seen["lidar"]:
+        said += (
+            f" LiDAR measures by how far views of one image differ, so it does not see that everything has shrunk: "
+            f"{encoders[1].seen['lidar']:.0f} ({encoders[1].title}), {encoders[-1].seen['lidar']:.0f} "
+            f"({ui.escape(encoders[-1].title)})."
+        )
+    return said
+
+
+def _measures(encoders: list[Encoder], results: Results | None, space: str) -> None:
+    """The spectra, and a table of all measures with the accuracies."""
+    grid = st.grid(2, min_column_width=420, gap="medium")
+    with grid.cell():
+        curves = [(e.title, e.seen[space]["spectrum"], e.colour, e.dash) for e in encoders]
+        held = "; ".join(f"{sum(e.seen[space]['spectrum']):.2g} ({e.title})" for e in encoders)
+        ui.show(
+            plots.plot_spectra(
+                curves,
+                title=f"How much {space} varies in each direction",
+                y_title=f"singular value, {space} of length 1",
+            ),
+            key="contrast_spectra",
+            alt=f"Singular values of the covariance of {space}, logarithmic",
+            caption=f"All directions together, 1 at the most: {ui.escape(held)}.",
+        )
+    with grid.cell():
+        st.markdown(_table(encoders, space))
+        n = encoders[0].seen["n"]
+        said = f"Measures on {n:,} test images{', two random views of each for alignment' if n else ''}."
+        if results:
+            said += f" Probes of h: {results.n_labels:,} labels, the same for all; {results.protocol['interval']}."
+        st.caption(ui.escape(said))
+
+
+def _table(encoders: list[Encoder], space: str) -> str:
+    """All measures in Markdown, an encoder a column."""
+    rows = ["| | " + " | ".join(ui.escape(e.title) for e in encoders) + " |", "|---|" + "--:|" * len(encoders)]
+    for key, words in MEASURES.items():
+        cells = [f"{e.seen[space][key]:.{1 if key == 'rankme' else 3}f}".replace("-", "−") for e in encoders]
+        rows.append(f"| {words} | {' | '.join(cells)} |")
+    ranks = " | ".join(f"{e.seen['lidar']:.1f}" for e in encoders)
+    rows.append(f"| LiDAR: directions that tell images apart | {ranks} |")
+    for key, words in (("knn", "k-NN of h"), ("linear", "linear probe of h")):
+        if any(key in e.scores for e in encoders):
+            cells = [_interval(e.scores.get(key), e.scores.get("n_test", 0)) for e in encoders]
+            rows.append(f"| {words} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _interval(accuracy: float | None, n: float) -> str:
+    if accuracy is None:
+        return ""
+    return plots.percent_interval(accuracy, accuracy_interval(accuracy, int(n)), int(n))
+
+
+def _course(about: Experiment, results: Results, runs: dict[str, Run]) -> None:
+    """Loss and collapse over the steps, with and without negatives."""
+    colour, dashes = METHODS[about.method].colour, {WITHOUT: "dash", WITH: "solid"}
+
+    def curve(run: Run, key: str) -> tuple[str, Any, Any, str, str]:
+        found = run.seen["curves"][key]
+        return run.cell, found["step"], found["value"], colour, dashes[run.cell]
+
+    shown = [run for run in runs.values() if run.cell in dashes]
+    panels = [("loss (nats)", "loss"), ("cosine of two images", "negative"), ("spread of z", "z_std")]
+    grid = st.grid(3, min_column_width=280, gap="small")
+    captions = {
+        "loss": "; ".join(f"{run.cell} negatives it ends at {run.loss:.2f}" for run in shown).replace("-", "−"),
+        "negative": "Of z, views of two different images: 1 is collapse.",
+        "z_std": "On held-out images, 1 fills the sphere.",
+    }
+    for title, key in panels:
+        with grid.cell():
+            figure = plots.plot_curves(
+                [(title, [curve(run, key) for run in shown])], title=title[0].upper() + title[1:], x_title="step",
+                height=240,
+            )  # fmt: skip
+            ui.show(figure, key=f"contrast_course_{key}", alt=f"{title} over the steps, with and without negatives",
+                    caption=captions[key])  # fmt: skip
+    if shown:
+        run = shown[0]
+        st.caption(
+            f"One seed a run, {_steps(run)} steps of 256 images, {ui.escape(run.hardware)}, revision "
+            f"{ui.escape(run.revision)}, {run.created}. Made by `{results.command}`."
+        )
+
+
+def _again(about: Experiment, selection: ui.Selection, runs: dict[str, Run]) -> None:
+    """The button that trains without negatives here and now."""
+    run = runs.get(WITHOUT)
+    cost = (
+        f"It took {plots.seconds(run.seconds)} when it was made." if run else "No such run of these images comes along."
+    )
+    run_now(
+        about, selection.data, {"--model.negatives": 0}, key="contrast_collapse_run", label="Run this one now",
+        said=f"{about.fixed['steps']} steps of {METHODS[about.method].title} without negatives on "
+        f"{ui.escape(selection.title)}, shown live on the page of training. {cost}",
+    )  # fmt: skip
+
+
+def _folded(results: Results | None, model: str, dataset: str) -> None:
+    first = EXPERIMENTS[NAME].datasets[0]
+    command = results.command if results else f"sslviz experiments run {NAME} {first}"
+    ui.foldouts(
+        latex=r"\mathcal{L}_\mathrm{without} = -\frac{1}{N}\sum_i \frac{\mathrm{sim}(z_i, z_i')}{\tau}, \qquad"
+        r"\mathrm{RankMe} = \exp\Big(-\sum_k p_k \log p_k\Big), \quad p_k = \frac{\sigma_k}{\lVert\sigma\rVert_1}",
+        symbols={
+            r"\mathrm{sim}(z_i, z_i')": ("cosine of two views", "losses.attraction"),
+            r"\mathbb{E}\lVert z_i - z_i' \rVert^2": ("alignment", "unlabelled.alignment"),
+            r"\log \mathbb{E}\, e^{-2 \lVert z_i - z_j \rVert^2}": ("uniformity", "unlabelled.uniformity"),
+            r"\sigma_k": ("singular values of z", "unlabelled.rankme"),
+            r"\mathrm{spec}(\mathrm{cov}\, z)": ("singular values of the covariance", "unlabelled.singular_values"),
+            r"\Sigma_w^{-1/2} \Sigma_b \Sigma_w^{-1/2}": ("what LiDAR takes the rank of", "unlabelled.lidar"),
+        },
+        source="sslviz.methods.losses:attraction",
+        command=command,
+        script=f"""from sslviz import encode, load, load_images
+from sslviz.evaluation.unlabelled import rankme, uniformity, z_std
+
+h = encode(load("{model}"), load_images("{dataset}", "test").x[:2000])
+print(rankme(h), uniformity(h), z_std(h))""",
+        way=(
+            "The same test images for all encoders, and two random views of each.",
+            "Encoder and projector, nothing trained: cosines, singular values, and probes of h on the same labels.",
+            "A loss that is perfect says nothing of what was learnt: labels, or at least the spectrum, do.",
+        ),
+    )
