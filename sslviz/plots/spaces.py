@@ -43,7 +43,7 @@ def plot_sphere(xy: Any, y: Any, class_names: Sequence[str], *, title: str, heig
     return figure
 
 
-def plot_cosines(pairs: Any, others: Any, *, title: str, colour: str, height: int = 170) -> go.Figure:
+def plot_cosines(pairs: Any, others: Any, *, title: str, colour: str, height: int = 160) -> go.Figure:
     """Draw how alike two views of one image are, and how alike two images: shares of their cosines from -1 to 1.
 
     Args:
@@ -97,7 +97,7 @@ def plot_spectra(
     figure.update_xaxes(title=dict(text="principal direction, the widest first", standoff=8))
     figure.update_yaxes(title=y_title, type="log", exponentformat="power", nticks=6)
     figure.update_layout(
-        showlegend=True, legend=dict(orientation="h", x=0, y=1.0, yanchor="bottom"), hovermode="x",
-        margin=dict(t=MODE_BAR + 24, b=4, l=4, r=8),
+        showlegend=True, hovermode="x", margin=dict(t=MODE_BAR, b=4, l=4, r=8),
+        legend=dict(x=0.99, y=0.99, xanchor="right", yanchor="top", bgcolor="rgba(0,0,0,0)"),
     )  # fmt: skip
     return figure

@@ -78,7 +78,7 @@ def test_collapse_shows_three_encoders_with_bundled_figures_at_once():
     assert f"−{abs(without.loss):.3f} where −5 is the least" in said
     assert f"RankMe {without.seen['after']['z']['rankme']:.1f} of 128" in said
     assert f"{100 * without.knn:.1f} % (400 steps without negatives)" in said and "(simclr-mnist)" in said
-    assert "order runs of one method" in said and f"n = {without.n_test:,}" in said
+    assert "order runs of one method" in said and f"n = {without.n_test:,} test images" in said
     assert without.revision in said and without.hardware in said and results.command in said
 
 

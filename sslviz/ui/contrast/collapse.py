@@ -67,9 +67,8 @@ def show(selection: ui.Selection) -> None:
         if sentence:
             st.caption(sentence)
     if encoders:
-        _measures(encoders, results, space)
-    if results:
-        _course(about, results, runs)
+        _figures(encoders, about, runs, space)
+        _table(encoders, results, runs, space)
     _again(about, selection, runs)
     _folded(results, trained.model if trained else str(selection.model), selection.data)
 
@@ -105,7 +104,9 @@ def _of_the_runs(about: Experiment, results: Results, runs: dict[str, Run]) -> l
 def _control(about: Experiment, run: Run) -> Encoder:
     """The same steps with negatives: what the switch alone has changed."""
     scores = {"knn": run.knn, "linear": run.linear, "n_test": run.n_test}
-    return Encoder(f"{_steps(run)} steps with", run.seen["after"], scores, METHODS[about.method].colour, "dashdot")
+    return Encoder(
+        f"{_steps(run)} steps with negatives", run.seen["after"], scores, METHODS[about.method].colour, "dashdot"
+    )
 
 
 def _steps(run: Run) -> int:
@@ -169,16 +170,23 @@ def _spaces(encoder: Encoder, space: str, images: Any) -> None:
     rows = np.array(encoder.seen["rows"])
     rows = rows[rows < len(images.y)]
     ui.show(
-        plots.plot_sphere(np.array(part["xy"])[: len(rows)], images.y[rows], images.class_names, title=encoder.title),
+        plots.plot_sphere(
+            np.array(part["xy"])[: len(rows)], images.y[rows], images.class_names, title=encoder.title, height=270
+        ),
         key=f"contrast_sphere_{encoder.title}",
         alt=f"{space} of {len(rows)} test images on the two widest directions of the sphere, {encoder.title}",
     )
     ui.show(
-        plots.plot_cosines(part["pairs"], part["others"], title="", colour=encoder.colour),
+        plots.plot_cosines(part["pairs"], part["others"], title="", colour=_pair_colour(encoder)),
         key=f"contrast_cosines_{encoder.title}",
         alt=f"Cosines of two views of an image and of two images in {space}, {encoder.title}",
         caption=f"Spread {part['z_std']:.2f}, RankMe {part['rankme']:.1f} of {len(part['spectrum'])}.",
     )
+
+
+def _pair_colour(encoder: Encoder) -> str:
+    """Of an encoder's pairs: grey is that of other images."""
+    return METHODS[EXPERIMENTS[NAME].method].colour if encoder.colour == plots.BASELINE_GREY else encoder.colour
 
 
 def _conclude(encoders: list[Encoder], run: Run | None, space: str) -> None:
@@ -229,15 +237,14 @@ def _caveat(about: Experiment, trained: ui.Selection | None, encoders: list[Enco
     return said
 
 
-def _measures(encoders: list[Encoder], results: Results | None, space: str) -> None:
-    """The spectra, and a table of all measures with the accuracies."""
+def _figures(encoders: list[Encoder], about: Experiment, runs: dict[str, Run], space: str) -> None:
+    """The spectra, and the course of both runs."""
     grid = st.grid(2, min_column_width=420, gap="medium")
     with grid.cell():
-        curves = [(e.title, e.seen[space]["spectrum"], e.colour, e.dash) for e in encoders]
         held = "; ".join(f"{sum(e.seen[space]['spectrum']):.2g} ({e.title})" for e in encoders)
         ui.show(
             plots.plot_spectra(
-                curves,
+                [(e.title, e.seen[space]["spectrum"], e.colour, e.dash) for e in encoders],
                 title=f"How much {space} varies in each direction",
                 y_title=f"singular value, {space} of length 1",
             ),
@@ -245,66 +252,65 @@ def _measures(encoders: list[Encoder], results: Results | None, space: str) -> N
             alt=f"Singular values of the covariance of {space}, logarithmic",
             caption=f"All directions together, 1 at the most: {ui.escape(held)}.",
         )
-    with grid.cell():
-        st.markdown(_table(encoders, space))
-        n = encoders[0].seen["n"]
-        said = f"Measures on {n:,} test images{', two random views of each for alignment' if n else ''}."
-        if results:
-            said += f" Probes of h: {results.n_labels:,} labels, the same for all; {results.protocol['interval']}."
-        st.caption(ui.escape(said))
+    colour, dashes = METHODS[about.method].colour, {WITHOUT: "dash", WITH: "solid"}
+    shown = [run for run in runs.values() if run.cell in dashes]
+    if not shown:
+        return
+    ends = ", ".join(f"{run.cell} negatives it ends at {_signed(run.loss, 2)}" for run in shown)
+    panels = {
+        "loss": ("Loss (nats)", f"{ends[0].upper()}{ends[1:]}: the two do not compare, as one has terms more."),
+        "negative": ("Cosine of two images", "Of z, views of two different images: 1 is collapse."),
+        "z_std": ("Spread of z", "On held-out images: 1 fills the sphere, 0 is collapse."),
+    }
+    for key, (title, caption) in panels.items():
+        curves = [(run.cell, *run.seen["curves"][key].values(), colour, dashes[run.cell]) for run in shown]
+        with grid.cell():
+            ui.show(
+                plots.plot_curves(
+                    [(title.lower(), curves)], title=f"{title} over the steps", x_title="step", height=290
+                ),
+                key=f"contrast_course_{key}",
+                alt=f"{title} over the steps, with and without negatives",
+                caption=caption,
+            )
 
 
-def _table(encoders: list[Encoder], space: str) -> str:
-    """All measures in Markdown, an encoder a column."""
-    rows = ["| | " + " | ".join(ui.escape(e.title) for e in encoders) + " |", "|---|" + "--:|" * len(encoders)]
+def _table(encoders: list[Encoder], results: Results | None, runs: dict[str, Run], space: str) -> None:
+    """All measures, an encoder a column, and how they were made."""
+    rows = [
+        f"| of {space} | " + " | ".join(ui.escape(e.title) for e in encoders) + " |",
+        "|---|" + "--:|" * len(encoders),
+    ]
     for key, words in MEASURES.items():
-        cells = [f"{e.seen[space][key]:.{1 if key == 'rankme' else 3}f}".replace("-", "−") for e in encoders]
+        cells = [_signed(e.seen[space][key], 1 if key == "rankme" else 3) for e in encoders]
         rows.append(f"| {words} | {' | '.join(cells)} |")
     ranks = " | ".join(f"{e.seen['lidar']:.1f}" for e in encoders)
-    rows.append(f"| LiDAR: directions that tell images apart | {ranks} |")
-    for key, words in (("knn", "k-NN of h"), ("linear", "linear probe of h")):
+    rows.append(f"| LiDAR (always of z): directions that tell images apart | {ranks} |")
+    for key, words in (("knn", "k-NN (always of h)"), ("linear", "linear probe (always of h)")):
         if any(key in e.scores for e in encoders):
-            cells = [_interval(e.scores.get(key), e.scores.get("n_test", 0)) for e in encoders]
-            rows.append(f"| {words} | {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def _interval(accuracy: float | None, n: float) -> str:
-    if accuracy is None:
-        return ""
-    return plots.percent_interval(accuracy, accuracy_interval(accuracy, int(n)), int(n))
-
-
-def _course(about: Experiment, results: Results, runs: dict[str, Run]) -> None:
-    """Loss and collapse over the steps, with and without negatives."""
-    colour, dashes = METHODS[about.method].colour, {WITHOUT: "dash", WITH: "solid"}
-
-    def curve(run: Run, key: str) -> tuple[str, Any, Any, str, str]:
-        found = run.seen["curves"][key]
-        return run.cell, found["step"], found["value"], colour, dashes[run.cell]
-
-    shown = [run for run in runs.values() if run.cell in dashes]
-    panels = [("loss (nats)", "loss"), ("cosine of two images", "negative"), ("spread of z", "z_std")]
-    grid = st.grid(3, min_column_width=280, gap="small")
-    captions = {
-        "loss": "; ".join(f"{run.cell} negatives it ends at {run.loss:.2f}" for run in shown).replace("-", "−"),
-        "negative": "Of z, views of two different images: 1 is collapse.",
-        "z_std": "On held-out images, 1 fills the sphere.",
-    }
-    for title, key in panels:
-        with grid.cell():
-            figure = plots.plot_curves(
-                [(title, [curve(run, key) for run in shown])], title=title[0].upper() + title[1:], x_title="step",
-                height=240,
-            )  # fmt: skip
-            ui.show(figure, key=f"contrast_course_{key}", alt=f"{title} over the steps, with and without negatives",
-                    caption=captions[key])  # fmt: skip
-    if shown:
-        run = shown[0]
-        st.caption(
-            f"One seed a run, {_steps(run)} steps of 256 images, {ui.escape(run.hardware)}, revision "
+            rows.append(f"| {words} | {' | '.join(_interval(e.scores, key) for e in encoders)} |")
+    st.markdown("\n".join(rows))
+    said = f"Measures: {encoders[0].seen['n']:,} test images, two random views of each for alignment."
+    if any(e.scores for e in encoders):
+        counts = sorted({f"{int(e.scores['n_test']):,}" for e in encoders if e.scores})
+        said += f" Probes: n = {' or '.join(counts)} test images."
+    if results:
+        said += f" {results.n_labels:,} labels, the same for all; {results.protocol['interval']}."
+    said = ui.escape(said)
+    if results and (run := runs.get(WITHOUT)):
+        said += (
+            f" One seed a run, {_steps(run)} steps of 256 images, {ui.escape(run.hardware)}, revision "
             f"{ui.escape(run.revision)}, {run.created}. Made by `{results.command}`."
         )
+    st.caption(said)
+
+
+def _interval(scores: dict[str, float], key: str) -> str:
+    """An accuracy with its interval; the count stands below the table."""
+    if key not in scores:
+        return ""
+    n = int(scores["n_test"])
+    return plots.percent_interval(scores[key], accuracy_interval(scores[key], n), n).replace(f", n = {n:,}", "")
 
 
 def _again(about: Experiment, selection: ui.Selection, runs: dict[str, Run]) -> None:

@@ -23,6 +23,7 @@ NAME, OWN = "momentum", "own"
 USUAL = "0.99"  # what the page opens with
 ROWS = 8  # ages that are shown
 DASHES = ("dot", "dash", "solid", "dashdot")
+COLOURS = tuple(plots.PETROFF[i] for i in (6, 5, 0, 8))  # these read on white and on near-black
 
 
 @dataclass(frozen=True)
@@ -160,11 +161,10 @@ def _hex(colour: str) -> str:
     return "#" + "".join(f"{round(float(part)):02x}" for part in colour[4:-1].split(","))
 
 
-def _look_of(cell: str, cells: list[str], chosen: str = "") -> tuple[str, str]:
+def _look_of(cell: str, cells: list[str]) -> tuple[str, str]:
     """Colour and dash of a momentum's curve."""
-    place = cells.index(cell) if cell in cells else 0
-    colour = _hex(sample_colorscale("Plasma", [0.1 + 0.65 * place / max(1, len(cells) - 1)])[0])
-    return colour, DASHES[place % len(DASHES)]
+    place = cells.index(cell) % len(DASHES)
+    return COLOURS[place], DASHES[place]
 
 
 def _drift(queues: dict[str, Queue], about: Experiment, selection: ui.Selection, step: int) -> None:
@@ -174,7 +174,7 @@ def _drift(queues: dict[str, Queue], about: Experiment, selection: ui.Selection,
         colour, dash = (METHODS[about.method].colour, "solid") if cell == OWN else _look_of(cell, cells)
         name = str(selection.model) if cell == OWN else cell
         curves.append((name, queue.age, queue.drift, colour, dash))
-        said.append(f"{ui.escape(name)}: {queue.drift[-1]:.2f}, {queue.apart:.3f}")
+        said.append(f"{queue.drift[-1]:.2f} ({ui.escape(name)})")
     oldest = max(int(queue.age[-1]) for queue in queues.values())
     at = "" if OWN in queues else f" at step {step}"
     figure = plots.plot_curves(
@@ -183,8 +183,7 @@ def _drift(queues: dict[str, Queue], about: Experiment, selection: ui.Selection,
     )  # fmt: skip
     ui.show(
         figure, key="contrast_queue_drift", alt="Cosine of keys with the same keys made now, by age and momentum",
-        caption=f"Cosine of the oldest keys ({oldest} steps), and how far the weights of the key encoder are from the "
-        f"query encoder's, as a share of their length: {'; '.join(said)}.",
+        caption=f"Keys of {oldest} steps ago, by momentum: {', '.join(said)}. 1: it would be made again.",
     )  # fmt: skip
 
 
@@ -214,23 +213,24 @@ def _table(results: Results, runs: dict[str, Run]) -> None:
     rows = ["| momentum | loss (nats) | spread of z | k-NN of h | linear probe of h |", "|--:|--:|--:|--:|--:|"]
     for cell, run in runs.items():
         spread = run.seen["curves"]["z_std"]["value"][-1]
-        scores = [plots.percent_interval(getattr(run, key), run.interval(key), run.n_test) for key in ("knn", "linear")]
+        scores = [
+            plots.percent_interval(getattr(run, key), run.interval(key), run.n_test).replace(
+                f", n = {run.n_test:,}", ""
+            )
+            for key in ("knn", "linear")
+        ]
         rows.append(f"| {cell} | {run.loss:.2f} | {spread:.2f} | {scores[0]} | {scores[1]} |")
     st.markdown("\n".join(rows))
-    order = sorted(runs, key=lambda cell: runs[cell].knn)
-    worst, best = runs[order[0]], runs[order[-1]]
-    said = f"By k-NN momentum {order[-1]} does best and {order[0]} worst"
-    if worst.interval("knn")[1] >= best.interval("knn")[0]:
-        said += ", but their intervals overlap: no difference can be told from these runs"
-    st.markdown(f"{said}. Losses of different momenta do not compare: the queue's keys make the task.")
-    st.caption(
-        ui.escape(
-            f"{results.n_labels:,} labels, {results.protocol['knn']}; linear: {results.protocol['linear']}; "
-            f"{results.protocol['interval']}. {best.settings['steps']} steps of 256, {best.hardware}, revision "
-            f"{best.revision}, {best.created}."
-        )
-        + f" Made by `{results.command}`."
-    )
+    order = sorted(runs, key=lambda cell: runs[cell].knn, reverse=True)
+    best = runs[order[0]]
+    near = [cell for cell in order[1:] if runs[cell].interval("knn")[1] >= best.interval("knn")[0]]
+    said = f"By k-NN momentum {order[0]} does best and {order[-1]} worst. "
+    said += f"Its interval overlaps with that of {' and '.join(near)}: no difference can be told. " if near else ""
+    st.markdown(f"{said}Losses of different momenta do not compare: the queue's keys make the task.")
+    words = results.protocol
+    said = f"n = {best.n_test:,} test images; {results.n_labels:,} labels; k-NN: {words['knn']}; linear: {words['linear']}; "
+    said += f"{words['interval']}. {best.settings['steps']} steps of 256, {best.hardware}, revision {best.revision}, "
+    st.caption(f"{ui.escape(f'{said}{best.created}.')} Made by `{results.command}`.")
 
 
 def _folded(about: Experiment, results: Results | None) -> None:
