@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import time
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +57,9 @@ def open_view(view: str, **address: str) -> AppTest:
         at.query_params[key] = value
     at.run()
     at.switch_page("pages/contrastive.py").run()
-    for _ in range(40):
-        if all(button.label != "Stop" for button in at.button):
-            break
+    end = time.monotonic() + 120
+    while any(button.label == "Stop" for button in at.button) and time.monotonic() < end:
+        time.sleep(0.2)
         at.run()
     assert not at.exception, at.exception
     return at

@@ -203,6 +203,9 @@ def _conclude(encoders: list[Encoder], run: Run | None, space: str) -> None:
     begin = "The loss is perfect" if run.loss - best < 0.001 * abs(best) else "Without negatives the loss ends low"
     words = f"**{begin}: {_signed(run.loss, 3)} where {_signed(best, 0)} is the least that can be.** "
     words += f"Views of any two images have gone to one place: their z have cosine {cosine:.4f} on average. "
+    spread = {name: run.seen["after"][name]["z_std"] for name in SPACES}
+    if spread["z"] < 0.1 < spread["h"]:
+        words += f"It is z that has collapsed: its spread is {spread['z']:.2f}, that of h {spread['h']:.2f}. "
     scored = [e for e in encoders if e.scores.get("n_test") == run.n_test]  # on the same labels and test images
     for key, name in (("knn", "Read off h by k-NN:"), ("linear", "by a linear probe:")):
         told = [f"{_percent(e.scores[key], run.n_test)} ({ui.escape(e.title)})" for e in scored]

@@ -224,13 +224,14 @@ def _table(results: Results, runs: dict[str, Run]) -> None:
     order = sorted(runs, key=lambda cell: runs[cell].knn, reverse=True)
     best = runs[order[0]]
     near = [cell for cell in order[1:] if runs[cell].interval("knn")[1] >= best.interval("knn")[0]]
-    said = f"By k-NN momentum {order[0]} does best and {order[-1]} worst. "
-    said += f"Its interval overlaps with that of {' and '.join(near)}: no difference can be told. " if near else ""
+    said = f"By k-NN momentum {order[-1]} does worst and {order[0]} best. "
+    said += f"Its interval and that of {' and '.join(near)} overlap: no difference can be told. " if near else ""
     st.markdown(f"{said}Losses of different momenta do not compare: the queue's keys make the task.")
     words = results.protocol
-    said = f"n = {best.n_test:,} test images; {results.n_labels:,} labels; k-NN: {words['knn']}; linear: {words['linear']}; "
-    said += f"{words['interval']}. {best.settings['steps']} steps of 256, {best.hardware}, revision {best.revision}, "
-    st.caption(f"{ui.escape(f'{said}{best.created}.')} Made by `{results.command}`.")
+    said = f"n = {best.n_test:,} test images; {results.n_labels:,} labels; k-NN: {words['knn']}; "
+    said += f"linear: {words['linear']}; {words['interval']}. {best.settings['steps']} steps of 256, "
+    said += f"{best.hardware}, revision {best.revision}, {best.created}."
+    st.caption(f"{ui.escape(said)} Made by `{results.command}`.")
 
 
 def _folded(about: Experiment, results: Results | None) -> None:
