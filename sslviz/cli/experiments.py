@@ -105,13 +105,17 @@ def experiments_look(
 ) -> None:
     """Write how h and z of a model lie in their spaces, and what probes read off h: what the page of contrast shows.
 
+    Where no runs without negatives come along of its dataset, the same encoder at initialisation is written too.
+
     Args:
         model: a name.
         labels: of the training images, for the probes.
         out: the folder of the file; by default among what comes along.
         json: print one JSON object.
     """
+    from sslviz.bundled.experiments import EXPERIMENTS
     from sslviz.bundled.experiments.looks import look_at
+    from sslviz.bundled.experiments.results import shipped
     from sslviz.bundled.experiments.stored import look_path, write_look
     from sslviz.store import checkpoint
 
@@ -121,7 +125,8 @@ def experiments_look(
         raise UserError(f"{model} was trained on images that are not here, so there is nothing to look at it with.")
     if not 10 <= labels <= 10**6:
         raise UserError(f"--labels must be from 10 to 1,000,000, not {labels}.")
-    found = look_at(model, dataset, labels, False, lambda stage, fraction: None)
+    untrained = dataset not in EXPERIMENTS["collapse"].datasets or shipped("collapse", dataset) is None
+    found = look_at(model, dataset, labels, untrained, lambda stage, fraction: None)
     write_look(path, card, labels, found)
     scores = found["model"]["scores"]
     answer({"path": str(path)} | scores, json, lambda: print(f"{path}: {scores}"))

@@ -29,14 +29,21 @@ def write_look(path: Path, card: dict[str, Any], labels: int, found: dict[str, A
         temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
-def stored_look(card: dict[str, Any], labels: int) -> dict[str, Any] | None:
-    """What comes along of a model with this card, for probes on so many labels; None where nothing does."""
+def stored_look(card: dict[str, Any], labels: int, *, untrained: bool) -> dict[str, Any] | None:
+    """What comes along of a model with this card, for probes on so many labels; None where nothing does.
+
+    Args:
+        card: of the model.
+        labels: that the probes were fitted on.
+        untrained: whether the encoder at initialisation is to be there too.
+    """
     path = look_path(str(card.get("name", "")))
     if "/" in str(card.get("name", "")) or not path.is_file():
         return None
     content = _read(path, path.stat().st_mtime_ns)
     same = all(content.get(key) == card.get(key) for key in ("name", "created", "steps"))
-    return content["found"] if same and content.get("labels") == labels else None
+    same = same and content.get("labels") == labels and not (untrained and "untrained" not in content["found"])
+    return content["found"] if same else None
 
 
 @lru_cache(maxsize=16)

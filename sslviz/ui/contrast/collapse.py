@@ -124,7 +124,7 @@ def _look(model: ui.Selection | None, labels: int, *, untrained: bool) -> list[E
         function = "sslviz.bundled.experiments.looks:look_at"
         return work.call(function, report, model=model.model, dataset=model.data, labels=labels, untrained=untrained)
 
-    found = None if untrained else stored_look(model.card, labels)
+    found = stored_look(model.card, labels, untrained=untrained)
     if found is None:
         found = computed(key, compute, seconds=15.0, again="Look at the model again")
     if found is None:
