@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from sslviz.cli import app, data, evaluate, experiments, language, maps, models, train
+from sslviz.cli import app, contrast, data, evaluate, experiments, language, maps, models, train
 from sslviz.cli.failures import disk_error, fail, plain, say, silence
 from sslviz.cli.signals import Interrupted, ended_by_signals
 from sslviz.errors import UserError
@@ -20,6 +20,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "train": train.train,
     "probe": evaluate.probe,
     "eval": evaluate.evaluate,
+    "contrast": contrast.contrast,
     "eval mlm": language.evaluate_mlm,
     "fill": language.fill_,
     "embed": maps.embed,
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "temperature": (0.01, 100.0),
+    "batch": (2, 1024),
     "top_k": (1, 1000),
     "port": (1, 65_535),
 }

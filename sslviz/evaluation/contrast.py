@@ -149,3 +149,8 @@ def forces(anchor: np.ndarray, others: np.ndarray, temperature: float) -> np.nda
     weight[0] += 1
     tangent: np.ndarray = others - similarity[:, None] * anchor  # (C, D)
     return weight[:, None] * tangent / temperature
+
+
+def largest_negatives(similarity: np.ndarray, count: int) -> np.ndarray:
+    """Columns of the largest cosines of each row (R, K), largest first: (R, count), or (R, K) where K is less."""
+    return np.argsort(-similarity, axis=1, kind="stable")[:, :count]

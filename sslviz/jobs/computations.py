@@ -131,3 +131,54 @@ def compare(models: list[str], dataset: str, seed: int, report: Report) -> dict[
                 found[key].append(float("nan"))
     accuracies = {key: np.array(values, np.float64) for key, values in found.items()}
     return {"models": evaluated, "n_train": len(bank), "n_test": len(tested)} | accuracies
+
+
+def contrast_pairs(ids: np.ndarray, model: str, dataset: str, seed: int, report: Report) -> dict[str, Any]:
+    """Two views of some test images through a model, as `evaluation.pairs.embed_pairs` makes them.
+
+    Args:
+        ids: of the test images (N,).
+        model: its name.
+        dataset: whose images, and whose views.
+        seed: of the views.
+        report: told how far it is.
+
+    Returns:
+        the fields of `evaluation.pairs.Pairs`.
+    """
+    from sslviz.data.images import load_images
+    from sslviz.evaluation.pairs import embed_pairs
+    from sslviz.methods.policies import policy_for
+    from sslviz.store import checkpoint
+
+    report("loading the model", 0.0)
+    x = load_images(dataset, "test", bundled=True).x[ids]
+    doing, policy = f"encoding {2 * len(ids)} views", policy_for(dataset, x.shape[1])
+    return vars(embed_pairs(checkpoint.load(model), x, policy, seed=seed, progress=lambda done: report(doing, done)))
+
+
+def probe_head(h_test: np.ndarray, dataset: str, model: str, count: int, seed: int, report: Report) -> dict[str, Any]:
+    """Fit a linear probe on h and on z, as `evaluation.head.evaluate_head`.
+
+    Args:
+        h_test: (N, D) stored h of the bundled test images.
+        dataset: whose images.
+        model: the encoder's name.
+        count: labelled training images.
+        seed: of their choice and of the validation rows.
+        report: told what is being done and how far it is.
+
+    Returns:
+        the evaluation, packed.
+    """
+    from sslviz.data.images import load_images
+    from sslviz.evaluation.head import evaluate_head
+    from sslviz.evaluation.protocol import labelled_images
+    from sslviz.store import checkpoint
+
+    report("reading training images", 0.0)
+    train = labelled_images(load_images(dataset, "train"))
+    test = labelled_images(load_images(dataset, "test", bundled=True))
+    return evaluate_head(
+        checkpoint.load(model), train, test, n_labels=count, h_test=h_test, seed=seed, progress=report
+    ).packed()

@@ -75,7 +75,7 @@ def foldouts(
         latex: the formula.
         symbols: LaTeX symbol -> (meaning, code that computes it).
         source: "module:function", whose source is shown as it stands in this installation.
-        command: shell command that reproduces the page's figures.
+        command: shell command that reproduces the page's figures; "" where the script alone does.
         script: a short script that does it with the package.
         way: what goes in, what is done, what comes out.
     """
@@ -85,7 +85,8 @@ def foldouts(
         st.markdown("| symbol | meaning | code |\n|---|---|---|\n" + rows)
         st.code(source_of(source), language="python")
     with st.expander("Reproduce", icon=":material/terminal:"):
-        st.code(file_names(command), language="bash")
+        if command:
+            st.code(file_names(command), language="bash")
         st.code(file_names(script), language="python")
     with st.expander("Input, process, outcome", icon=":material/arrow_forward:"):
         for column, name, text in zip(st.columns(3), ("Input", "Process", "Outcome"), way, strict=True):

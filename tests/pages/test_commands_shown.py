@@ -16,6 +16,7 @@ SHOWN = {
     "home": ({},),
     "vae": ({}, {"vae_view": "Sample"}),
     "embeddings": ({}, {"data": "cifar10"}),
+    "contrastive": ({"contrast_view": "Matrix"}, {"contrast_view": "Head"}),
     "probe": ({}, {"data": "fashion_mnist"}),
     "train": ({},),
     "contrastive": (

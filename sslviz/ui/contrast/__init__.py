@@ -12,6 +12,9 @@ class View(NamedTuple):
 
 VIEWS = {
     "Pair": View("sslviz.ui.contrast.pair", "What may change between two pictures of the same thing?"),
+    "Matrix": View("sslviz.ui.contrast.matrix", "Who has to find whom, among how many, and who is pushed hardest?"),
+    "Gradient": View("sslviz.ui.contrast.gradient", "Who pulls the anchor, who pushes it, and how hard?"),
+    "Head": View("sslviz.ui.contrast.head", "What does the projector drop, and why is it thrown away?"),
     "Collapse": View("sslviz.ui.contrast.collapse", "What if nothing pushes other images apart?"),
     "Queue": View("sslviz.ui.contrast.queue", "How old may a negative be?"),
     "Grid": View("sslviz.ui.contrast.grid", "Which augmentation does the work?"),

@@ -63,9 +63,14 @@ export function gradientShares(values, temperature) {
   return values.length > 1 ? probabilities(values.subarray(1), temperature) : new Float64Array(0)
 }
 
+/** Cosines of an anchor with other rows, all of unit length. */
+export function cosines(anchor, others) {
+  return Float64Array.from(others, (other) => other.reduce((sum, value, d) => sum + value * anchor[d], 0))
+}
+
 /** Minus the gradient of a row's loss by its anchor of unit length, split by candidate, the positive first. */
 export function forces(anchor, others, temperature) {
-  const similarity = others.map((other) => other.reduce((sum, value, d) => sum + value * anchor[d], 0))
+  const similarity = cosines(anchor, others)
   const p = probabilities(similarity, temperature)
   return others.map((other, i) => {
     const weight = ((i === 0 ? 1 : 0) - p[i]) / temperature
