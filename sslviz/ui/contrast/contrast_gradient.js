@@ -1,5 +1,5 @@
 import { cosines, forces, gradientShares, probabilities, rowLoss } from "./info_nce.js"
-import { percent } from "./cosine_cells.js"
+import { measure, percent } from "./drawing.js"
 
 const views = new WeakMap()
 const ANCHOR = 90, STEP = 2, FAR = 10, PATIENCE = 300 // degrees; degrees a key, with Shift; ms until a move is told
@@ -70,9 +70,9 @@ function listen(view, circle) {
   }
   circle.onpointermove = (event) => {
     if (held < 0) { circle.style.cursor = hold(event) < 0 ? "default" : "grab"; return }
-    const { x, y } = where(event), started = performance.now()
+    const { x, y } = where(event)
     turn(view, held, Math.atan2(y, x) * 180 / Math.PI)
-    requestAnimationFrame(() => performance.measure("sslviz gradient", { start: started, end: performance.now() }))
+    measure("sslviz gradient", event)
   }
   circle.onpointerup = circle.onpointercancel = () => { if (held >= 0) view.send(0); held = -1 }
   circle.onkeydown = (event) => {

@@ -1,5 +1,5 @@
 import { candidates, largest, partner } from "./info_nce.js"
-import { cells, cut, floats, signed } from "./cosine_cells.js"
+import { cells, cut, floats, signed } from "./drawing.js"
 
 const views = new WeakMap()
 const SHOWN = 6, PICTURE = 48, PATIENCE = 300 // candidates; CSS pixels; ms until a choice is told

@@ -1,5 +1,5 @@
 import { allCandidates, gradientShares, largest, meanLoss, probabilities, readBatch, rowLoss } from "./info_nce.js"
-import { cells, cut, floats, percent, signed } from "./cosine_cells.js"
+import { cells, cut, floats, measure, percent, signed } from "./drawing.js"
 
 const views = new WeakMap() // what is on show, by the place in the page: it outlives a run of the script
 const LOW = 0.02, HIGH = 2, HARDEST = 6, BARS = 48, PICTURE = 56, PATIENCE = 300 // ms until a choice is told
@@ -63,11 +63,10 @@ function listen(view) {
   slider.max = Math.log(HIGH)
   slider.step = 0.01
   slider.value = Math.log(view.temperature)
-  slider.oninput = () => {
-    const started = performance.now()
+  slider.oninput = (event) => {
     view.temperature = Math.min(HIGH, Math.max(LOW, Number(Math.exp(slider.value).toPrecision(3))))
     paintRow(view)
-    requestAnimationFrame(() => performance.measure("sslviz temperature", { start: started, end: performance.now() }))
+    measure("sslviz temperature", event)
   }
   slider.onchange = () => view.send(PATIENCE)
   find("same").checked = view.same

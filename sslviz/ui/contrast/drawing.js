@@ -1,4 +1,4 @@
-// Cosines as coloured cells, from blue (-1) over white (0) to red (1), and pictures cut from a sheet.
+// What several components draw with: cosines as coloured cells, pictures cut from a sheet, numbers in words.
 
 const BLUE_TO_RED = ["053061", "2166ac", "4393c3", "92c5de", "d1e5f0", "f7f7f7", "fddbc7", "f4a582", "d6604d", "b2182b",
   "67001f"].map((code) => [0, 2, 4].map((at) => Number.parseInt(code.slice(at, at + 2), 16))) // ColorBrewer's RdBu
@@ -52,4 +52,10 @@ export function percent(share) {
 /** A number with a minus sign of the right length. */
 export function signed(value, digits) {
   return (value < 0 ? "\u2212" : "") + Math.abs(value).toFixed(digits)
+}
+
+/** Measure from an event to the end of the frame that shows what came of it, as the entry `name` of the page. */
+export function measure(name, event) {
+  const start = event.timeStamp
+  requestAnimationFrame(() => setTimeout(() => performance.measure(name, { start, end: performance.now() })))
 }
