@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
+from sslviz.data.catalog import DATASETS
 from sslviz.errors import UserError
 from sslviz.evaluation.contrast import Cosines
 from sslviz.jobs.worker import Telling
@@ -62,10 +63,11 @@ def need_projector(selection: ui.Selection) -> bool:
         f"image at a time, and {why}. So there is no z of two views to contrast."
     )
     others = [model for model in ui.models() if METHODS[model.method].projector]
-    fitting = [model for model in others if model.dataset == selection.data] or others
+    fitting = [model for model in others if model.dataset == selection.data]
+    fitting = fitting or [model for model in others if model.dataset in DATASETS]
     with st.container(horizontal=True):
         for model in fitting[:OFFERED]:
-            words = f"Look at {model.name} ({METHODS[model.method].title})"
+            words = f"Look at {ui.escape(model.name)} ({METHODS[model.method].title})"
             st.button(words, key=f"offer_{model.name}", on_click=ui.choose, args=(model.dataset, model.name))
     if not any(model.dataset == selection.data for model in others):
         st.markdown(f"None is trained on {ui.escape(selection.title)} here yet. Train one on the train page, or with:")

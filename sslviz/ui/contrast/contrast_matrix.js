@@ -72,16 +72,23 @@ function listen(view) {
   find("same").checked = view.same
   find("same").onchange = (event) => { view.same = event.target.checked; paintAll(view); view.send(0) }
   find("same-label").hidden = !data.names.length
-  find("objectives").replaceChildren(find("objectives").firstElementChild, ...data.objectives.map((objective) => {
-    const label = document.createElement("label"), button = document.createElement("input")
-    Object.assign(button, { type: "radio", name: "objective", checked: objective.key === view.objective,
-      disabled: !objective.negatives })
+  const radios = find("objectives")
+  while (radios.childElementCount <= data.objectives.length) radios.append(radio()) // they stay, and with them the focus
+  for (const [i, objective] of data.objectives.entries()) {
+    const label = radios.children[i + 1], button = label.querySelector("input")
+    button.checked = objective.key === view.objective
+    button.disabled = !objective.negatives
     button.onchange = () => { view.objective = objective.key; paintAll(view); view.send(PATIENCE) }
-    const count = document.createElement("small")
-    count.textContent = `1 + ${objective.negatives.toLocaleString("en")}`
-    label.append(button, objective.title, count)
-    return label
-  }))
+    label.querySelector("span").textContent = objective.title
+    label.querySelector("small").textContent = `1 + ${objective.negatives.toLocaleString("en")}`
+  }
+}
+
+function radio() {
+  const label = document.createElement("label"), button = document.createElement("input")
+  Object.assign(button, { type: "radio", name: "objective" })
+  label.append(button, document.createElement("span"), document.createElement("small"))
+  return label
 }
 
 function choose(view, row, patience) {
