@@ -22,16 +22,7 @@ _HEAD = component(__file__, "contrast_head")
 
 def show(selection: ui.Selection) -> None:
     """Draw both matrices of a batch, and what a probe reads off h and off z."""
-    if not need_projector(selection):
-        return
-    with st.container():
-        _side_by_side(selection)
-
-
-@st.fragment
-def _side_by_side(selection: ui.Selection) -> None:
-    shown = choose_batch(selection)
-    if shown is None:
+    if not need_projector(selection) or (shown := choose_batch(selection)) is None:
         return
     grid = st.grid(3, min_column_width=300, gap="medium")
     with grid.cell(column_span=2):
@@ -42,6 +33,7 @@ def _side_by_side(selection: ui.Selection) -> None:
     _foldouts(selection)
 
 
+@st.fragment
 def _rows(shown: Batch) -> None:
     n, key = len(shown.ids), "contrast_head"
     row = ui.bound("contrast_head_row", -1, between=(-1, 2 * n - 1))  # -1: the one that h finds last

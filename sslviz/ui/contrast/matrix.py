@@ -28,15 +28,13 @@ def show(selection: ui.Selection) -> None:
     """Draw the matrix of a batch, the losses and a row of it."""
     if not need_projector(selection):
         return
-    with st.container():
-        _board(selection)
+    if (shown := choose_batch(selection)) is not None:
+        with st.container():
+            _board(selection, shown)
 
 
 @st.fragment
-def _board(selection: ui.Selection) -> None:
-    shown = choose_batch(selection)
-    if shown is None:
-        return
+def _board(selection: ui.Selection, shown: Batch) -> None:
     n, trained = len(shown.ids), float(getattr(ui.load_model(selection).config, "temperature", 0.2))
     possible = [name for name in OBJECTIVES if name != "queue" or shown.cosines.queue.shape[1]]
     row = ui.bound("contrast_row", -1, between=(-1, 2 * n - 1))  # -1: the one that costs most
