@@ -137,7 +137,7 @@ def _answer(words: Sequence[str], doing: str, half: float, report: Report) -> di
 
 def _events(child: Child, report: Report) -> Iterator[Event]:
     """What a process tells, to its end; `report` is called all the while. A plain JSON object counts as an answer."""
-    stage, fraction, tail = "", 0.0, deque[str](maxlen=40)
+    stage, fraction, tail = "starting", 0.0, deque[str](maxlen=40)
     while not child.over:
         line = child.line(EVERY)
         report(stage, fraction)

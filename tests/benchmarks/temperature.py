@@ -84,8 +84,8 @@ def main(
         page.wait_for_timeout(1500)
         circle.scroll_into_view_if_needed()
         box, before = circle.bounding_box(), len(sent)
-        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        turns, r = np.deg2rad(np.linspace(190, 100, MOVES)), box["width"] / 2 - 84
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 26
+        turns, r = np.deg2rad(np.linspace(190, 100, MOVES)), box["width"] / 2 - 44
         points = [(middle[0] + r * np.cos(turn), middle[1] - r * np.sin(turn)) for turn in turns]
         told("a negative on three circles", drag(page, "sslviz gradient", points), len(sent) - before)
         wrong |= len(sent) != before

@@ -144,11 +144,11 @@ def test_a_negative_is_dragged_nearer_and_takes_the_push(page, address):
     circle.scroll_into_view_if_needed()
     before = [float(value) for value in losses.evaluate_all("all => all.map((e) => e.dataset.loss)")]
     box = circle.bounding_box()
-    side, r = box["width"], box["width"] / 2 - 84
+    side, r = box["width"], box["width"] / 2 - 44
 
     def at(degrees):
         turn = np.deg2rad(degrees)
-        return box["x"] + side / 2 + r * np.cos(turn), box["y"] + side / 2 - r * np.sin(turn)
+        return box["x"] + side / 2 + r * np.cos(turn), box["y"] + side / 2 + 26 - r * np.sin(turn)
 
     page.mouse.move(*at(190))
     page.mouse.down()

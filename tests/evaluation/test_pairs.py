@@ -133,6 +133,6 @@ def test_halves_judge_h_and_z_on_the_same_images():
 
 def test_projecting_in_parts_changes_nothing():
     model = simclr()
-    h = RNG.normal(size=(5000, 8)).astype(np.float32)
+    h = RNG.normal(size=(5000, model.config.encoder.dim)).astype(np.float32)
     with torch.inference_mode():
         np.testing.assert_allclose(project(model, h), model.project(torch.from_numpy(h)), atol=1e-5)

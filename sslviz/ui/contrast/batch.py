@@ -65,6 +65,7 @@ def need_projector(selection: ui.Selection) -> bool:
     others = [model for model in ui.models() if METHODS[model.method].projector]
     fitting = [model for model in others if model.dataset == selection.data]
     fitting = fitting or [model for model in others if model.dataset in DATASETS]
+    fitting.sort(key=lambda model: model.card.get("results", {}).get("linear_probe") or 0.0, reverse=True)
     with st.container(horizontal=True):
         for model in fitting[:OFFERED]:
             words = f"Look at {ui.escape(model.name)} ({METHODS[model.method].title})"
@@ -98,12 +99,13 @@ def batch(selection: ui.Selection, images: Images, size: int, seed: int) -> Batc
     Raises:
         UserError: there is one image only.
     """
-    from sslviz.evaluation.pairs import draw_batch
+    from sslviz.evaluation.pairs import draw_batch, has_keys
 
     ids = draw_batch(images.y, size, seed=seed)
     key = ("pairs", selection.model, selection.card.get("created", ""), selection.data, len(images.y), size, seed)
     model = ui.load_model(selection)
-    if len(ids) < 2 or _seconds_a_view(key[:5], model, images.x[:4]) * 4 * len(ids) < QUICK:  # twice, with a key side
+    passes = 2 * len(ids) * (1 + has_keys(model))
+    if len(ids) < 2 or _seconds_a_view(key[:5], model, images.x[:4]) * passes < QUICK:
         pairs = _pairs(key, model, images.x[ids], selection.data, seed)
     else:
         pairs = _in_background(key, selection, ids, seed)

@@ -4,6 +4,7 @@ import { measure, percent } from "./drawing.js"
 const views = new WeakMap()
 const ANCHOR = 90, STEP = 2, FAR = 10, PATIENCE = 300 // degrees; degrees a key, with Shift; ms until a move is told
 const NEAR = 26 // CSS pixels within which a point is taken hold of
+const LANE = 8, EDGE = 44, LOWER = 26 // CSS pixels: between arrows, round the circle, and that it lies below the middle
 const PULL = "#e76300", PUSH = "#3f90da"
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -48,14 +49,11 @@ function panel() {
 function listen(view, circle) {
   const where = (event) => {
     const box = circle.getBoundingClientRect(), side = box.width
-    return { x: (event.clientX - box.left) / side * 2 - 1, y: 1 - (event.clientY - box.top) / side * 2, side }
+    return { x: event.clientX - box.left - side / 2, y: side / 2 + LOWER - (event.clientY - box.top), side }
   }
   const hold = (event) => {
-    const { x, y, side } = where(event), r = radius(side)
-    const away = view.angles.map((angle) => {
-      const [px, py] = unitAt(angle)
-      return Math.hypot(px * r - x, py * r - y) * side / 2
-    })
+    const { x, y, side } = where(event), r = side / 2 - EDGE
+    const away = view.angles.map(unitAt).map(([px, py]) => Math.hypot(px * r - x, py * r - y))
     const nearest = away.indexOf(Math.min(...away))
     return away[nearest] <= NEAR ? nearest : -1
   }
@@ -94,7 +92,6 @@ function turn(view, which, degrees) {
 }
 
 const unitAt = (degrees) => [Math.cos(degrees * Math.PI / 180), Math.sin(degrees * Math.PI / 180)]
-const radius = (side) => 1 - 2 * (30 + 9 * 6) / side // of the circle, in halves of the side: room for the lanes outside
 
 // drawing -------------------------------------------------------------------------------------------------------------
 
@@ -119,18 +116,18 @@ function paint(view) {
 function paintCircle(view, canvas, pushes, temperature) {
   const ratio = window.devicePixelRatio || 1, side = Math.max(1, Math.round(canvas.clientWidth * ratio))
   if (canvas.width !== side) canvas.width = canvas.height = side
-  const pen = canvas.getContext("2d"), ink = getComputedStyle(canvas).color, middle = side / 2
-  const r = radius(side / ratio) * middle
-  const at = (degrees, reach) => unitAt(degrees).map((v, axis) => middle + (axis ? -1 : 1) * v * reach)
+  const pen = canvas.getContext("2d"), ink = getComputedStyle(canvas).color, r = side / 2 - EDGE * ratio
+  const middle = [side / 2, side / 2 + LOWER * ratio]
+  const at = (degrees, reach) => unitAt(degrees).map((v, axis) => middle[axis] + (axis ? -1 : 1) * v * reach)
   pen.clearRect(0, 0, side, side)
   pen.strokeStyle = pen.fillStyle = ink
   pen.lineWidth = ratio
   pen.globalAlpha = 0.4
   pen.beginPath()
-  pen.arc(middle, middle, r, 0, 7)
+  pen.arc(...middle, r, 0, 7)
   pen.stroke()
   pen.globalAlpha = 1
-  for (const [i, push] of pushes.entries()) arrow(pen, middle, r + (20 + 9 * i) * ratio, push, i ? PUSH : PULL, 3 * ratio)
+  for (const [i, push] of pushes.entries()) arrow(pen, middle, r + (18 + LANE * i) * ratio, push, i ? PUSH : PULL, 3 * ratio)
   arrow(pen, middle, r - 22 * ratio, pushes.reduce((sum, push) => sum + push, 0), ink, 5 * ratio)
   pen.font = `600 ${13 * ratio}px ${getComputedStyle(canvas).fontFamily}`
   pen.textAlign = "center"
@@ -140,7 +137,7 @@ function paintCircle(view, canvas, pushes, temperature) {
   pen.beginPath()
   pen.arc(...at(ANCHOR, r), 8 * ratio, 0, 7)
   pen.fill()
-  pen.fillText("anchor", middle, middle - r + 44 * ratio)
+  pen.fillText("anchor", middle[0], middle[1] - r + 44 * ratio)
   canvas.setAttribute("aria-label", `Anchor, positive and ${view.angles.length - 1} negatives on a circle, temperature `
     + `${temperature}; ${nameOf(view.chosen)} at ${apart(view)} degrees from the anchor`)
 }
@@ -150,11 +147,11 @@ function arrow(pen, middle, reach, push, colour, width) {
   pen.strokeStyle = pen.fillStyle = colour
   pen.lineWidth = width
   const from = -Math.PI / 2, to = from - push, head = Math.min(2.6 * width / reach, Math.abs(push))
-  if (Math.abs(push) * reach < 0.5) return
+  if (Math.abs(push) * reach < width) return
   pen.beginPath()
-  pen.arc(middle, middle, reach, from, to + Math.sign(push) * head, push > 0)
+  pen.arc(...middle, reach, from, to + Math.sign(push) * head, push > 0)
   pen.stroke()
-  const tip = (angle, away) => [middle + away * Math.cos(angle), middle + away * Math.sin(angle)]
+  const tip = (angle, away) => [middle[0] + away * Math.cos(angle), middle[1] + away * Math.sin(angle)]
   pen.beginPath()
   pen.moveTo(...tip(to, reach))
   pen.lineTo(...tip(to + Math.sign(push) * head, reach + 1.5 * width))
@@ -203,6 +200,6 @@ function say(view, shares) {
   let text = `${nameOf(chosen)} stands ${apart(view)}° from the anchor. `.replace(/^./, (c) => c.toUpperCase())
   if (chosen) text += `Of the push of all negatives it has ${each((i) => percent(shares[i][chosen - 1]))}. `
   else text += `The nearest negative has ${each((i) => percent(Math.max(...shares[i])))} of the push of all negatives. `
-  find("said").textContent = text + "Outer arrows: what each candidate does to the anchor along the circle; the inner one "
-    + "is their sum. All are without the factor 1 / temperature, which only scales the step."
+  find("said").textContent = text + "Outer arrows, in the order of the bars: what each candidate does to the anchor along "
+    + "the circle; the inner one is their sum. All are without the factor 1 / temperature, which only scales the step."
 }

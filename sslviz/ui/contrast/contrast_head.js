@@ -2,7 +2,7 @@ import { candidates, largest, partner } from "./info_nce.js"
 import { cells, cut, floats, signed } from "./drawing.js"
 
 const views = new WeakMap()
-const SHOWN = 6, PICTURE = 48, PATIENCE = 300 // candidates; CSS pixels; ms until a choice is told
+const SHOWN = 5, PICTURE = 48, PATIENCE = 300 // candidates; CSS pixels; ms until a choice is told
 
 export default function ({ data, parentElement, setStateValue }) {
   const find = (name) => parentElement.querySelector("." + name)
@@ -94,7 +94,7 @@ function near(view, column, value, positive) {
   cut(picture, sheet, column, PICTURE)
   if (positive) figure.className = "positive"
   const name = names.length ? ` “${names[labels[column % n]]}”` : ""
-  words.textContent = `${signed(value, 2)}${positive ? " other view" : name}`
+  words.textContent = `${signed(value, 2)}${positive ? " pair" : name}`
   figure.append(picture, words)
   return figure
 }

@@ -234,9 +234,12 @@ function negative(view, column, value, share) {
   else if (queue.tiles[key] !== undefined) cut(picture, queue.sheet, queue.tiles[key], PICTURE)
   else Object.assign(picture, { className: "picture nothing", textContent: "key" })
   const label = key < 0 ? labels[column % n] : queue.labels[key]
+  const cosine = document.createElement("span")
+  cosine.className = "cosine"
+  cosine.textContent = `cos ${signed(value, 2)}`
   bold.className = "share"
   bold.textContent = percent(share)
-  words.append(bold, `${names.length && label !== undefined ? `“${names[label]}”, ` : ""}cos ${signed(value, 2)}`)
+  words.append(bold, `${names.length && label !== undefined ? `“${names[label]}” ` : ""}`, cosine)
   if (view.same && sameClass(view, view.row, column)) figure.className = "same-class"
   figure.title = nameOf(view, column)
   figure.append(picture, words)

@@ -84,11 +84,6 @@ def _probes(selection: ui.Selection) -> None:
     count = int(st.session_state.contrast_head_labels)
     job = ("head", selection.model, selection.card.get("created", ""), selection.data, count)
     now = ui.worker().progress(job)
-    try:
-        found = now.result if now is not None and now.state == "done" else _halves(selection, job[:4])
-        _accuracies(selection, found)
-    except UserError as error:  # too few images of a class, or no stored h
-        st.caption(ui.escape(str(error)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if len(counts) > 1:
             st.select_slider(
@@ -99,6 +94,11 @@ def _probes(selection: ui.Selection) -> None:
                 width=200,
             )
         st.button("Fit linear probes", icon=":material/play_arrow:", on_click=_ask, args=(selection, job))
+    try:
+        found = now.result if now is not None and now.state == "done" else _halves(selection, job[:4])
+        _accuracies(selection, found)
+    except UserError as error:  # too few images of a class, or no stored h
+        st.caption(ui.escape(str(error)))
     ui.watch(job)
 
 
@@ -140,7 +140,7 @@ def _accuracies(selection: ui.Selection, found: Evaluation) -> None:
     if found.probe == "knn":
         title = f"k-NN: {found.n_train:,} test images vote on {found.n_test:,} others"
     ui.show(
-        plots.plot_accuracy(rows, title=title, height=240),
+        plots.plot_accuracy(rows, title=title, height=210),
         key="contrast_head_accuracy",
         alt="Accuracy of the same probe on h and on z, with intervals",
         caption=told,
