@@ -1,4 +1,4 @@
-import { allCandidates, gradientShares, largest, meanLoss, probabilities, readBatch, rowLoss } from "./info_nce.js"
+import { allCandidates, gradientShares, largest, meanLoss, partner, probabilities, readBatch, rowLoss } from "./info_nce.js"
 import { cells, cut, floats, measure, percent, signed } from "./drawing.js"
 
 const views = new WeakMap() // what is on show, by the place in the page: it outlives a run of the script
@@ -53,7 +53,7 @@ function listen(view) {
   find("cell").textContent ||= HINT
   matrix.onclick = (event) => choose(view, place(event)[0], 0)
   matrix.onkeydown = (event) => {
-    const { row } = view, other = (row + data.n) % size
+    const { row } = view, other = partner(row, data.n)
     const next = { ArrowUp: row - 1, ArrowDown: row + 1, ArrowLeft: other, ArrowRight: other, Home: 0, End: size - 1 }
     if (!(event.key in next)) return
     event.preventDefault()
@@ -148,7 +148,7 @@ function paintMatrix(view) {
   pen.strokeStyle = "#111111"
   pen.lineWidth = line
   for (let i = 0; i < size; i++) {
-    pen.strokeRect(((i + data.n) % size) * cell + line / 2, i * cell + line / 2, cell - line, cell - line)
+    pen.strokeRect(partner(i, data.n) * cell + line / 2, i * cell + line / 2, cell - line, cell - line)
   }
   if (view.same) outlineClasses(view, pen, cell, line)
   pen.strokeStyle = view.data.dark ? "#000000" : "#ffffff"
@@ -162,16 +162,20 @@ function paintMatrix(view) {
 
 /** Fade what is no candidate of any row under the objective. */
 function dim(view, pen, cell) {
-  const { n } = view.data, side = n * cell
-  pen.fillStyle = view.data.dark ? "rgba(17, 22, 29, 0.8)" : "rgba(255, 255, 255, 0.8)"
+  const { n } = view.data
   if (view.objective === "nt_xent") return
-  pen.fillRect(0, 0, side, side)
-  pen.fillRect(side, side, side, side)
+  pen.fillStyle = view.data.dark ? "rgba(17, 22, 29, 0.8)" : "rgba(255, 255, 255, 0.8)"
+  const fade = (left, top, right, bottom) => { // from edge to edge in cells; on whole pixels, so that none is faded twice
+    const [x, y, x2, y2] = [left, top, right, bottom].map((edge) => Math.round(edge * cell))
+    pen.fillRect(x, y, x2 - x, y2 - y)
+  }
+  fade(0, 0, n, n)
+  fade(n, n, 2 * n, 2 * n)
   if (view.objective !== "queue") return
   for (let i = 0; i < 2 * n; i++) {
-    const start = i < n ? side : 0, own = ((i + n) % (2 * n)) * cell
-    pen.fillRect(start, i * cell, own - start, cell)
-    pen.fillRect(own + cell, i * cell, start + side - own - cell, cell)
+    const start = i < n ? n : 0, own = partner(i, n)
+    fade(start, i, own, i + 1)
+    fade(own + 1, i, start + n, i + 1)
   }
 }
 
