@@ -61,7 +61,7 @@ def main(
         print(f"{'drag to picture':58} {'n':>5} {'p50, ms':>9} {'p95, ms':>9} {'messages':>9}")
         page, sent = browser.new_page(viewport={"width": 1440, "height": 900}), []
         page.set_default_timeout(90_000)
-        page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
         for model in models:
             for size in sizes:
                 for objective in objectives:

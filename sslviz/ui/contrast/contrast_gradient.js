@@ -127,7 +127,9 @@ function paintCircle(view, canvas, pushes, temperature) {
   pen.arc(...middle, r, 0, 7)
   pen.stroke()
   pen.globalAlpha = 1
-  for (const [i, push] of pushes.entries()) arrow(pen, middle, r + (18 + LANE * i) * ratio, push, i ? PUSH : PULL, 3 * ratio)
+  for (const [i, push] of pushes.entries()) {
+    arrow(pen, middle, r + (18 + LANE * i) * ratio, push, i ? PUSH : PULL, 3 * ratio)
+  }
   arrow(pen, middle, r - 22 * ratio, pushes.reduce((sum, push) => sum + push, 0), ink, 5 * ratio)
   pen.font = `600 ${13 * ratio}px ${getComputedStyle(canvas).fontFamily}`
   pen.textAlign = "center"
@@ -200,6 +202,6 @@ function say(view, shares) {
   let text = `${nameOf(chosen)} stands ${apart(view)}° from the anchor. `.replace(/^./, (c) => c.toUpperCase())
   if (chosen) text += `Of the push of all negatives it has ${each((i) => percent(shares[i][chosen - 1]))}. `
   else text += `The nearest negative has ${each((i) => percent(Math.max(...shares[i])))} of the push of all negatives. `
-  find("said").textContent = text + "Outer arrows, in the order of the bars: what each candidate does to the anchor along "
-    + "the circle; the inner one is their sum. All are without the factor 1 / temperature, which only scales the step."
+  find("said").textContent = text + "Outer arrows, in the order of the bars: what each candidate does to the anchor "
+    + "along the circle; the inner one is their sum. All are without the factor 1 / temperature, which only scales the step."
 }

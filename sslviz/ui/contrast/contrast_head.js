@@ -121,8 +121,9 @@ function say(view) {
   const { n, spaces, names, labels, ids } = view.data, size = 2 * n
   const told = view.spaces.map(({ rows, ranks }, i) => {
     const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
-    return { name: spaces[i].name, first: ranks.filter((rank) => rank === 1).length,
-      pairs: mean(rows.map(({ values }) => values[0])), others: mean(rows.map(({ values }) => mean(values.subarray(1)))) }
+    const pairs = mean(rows.map(({ values }) => values[0]))
+    const others = mean(rows.map(({ values }) => mean(values.subarray(1))))
+    return { name: spaces[i].name, first: ranks.filter((rank) => rank === 1).length, pairs, others }
   })
   const [h, z] = told, id = ids[view.row % n]
   const label = names.length ? ` (“${names[labels[view.row % n]]}”)` : ""

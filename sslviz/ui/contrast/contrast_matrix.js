@@ -1,4 +1,5 @@
-import { allCandidates, gradientShares, largest, meanLoss, partner, probabilities, readBatch, rowLoss } from "./info_nce.js"
+import { allCandidates, gradientShares, largest, meanLoss, partner, probabilities, readBatch, rowLoss
+} from "./info_nce.js"
 import { cells, cut, floats, measure, percent, signed } from "./drawing.js"
 
 const views = new WeakMap() // what is on show, by the place in the page: it outlives a run of the script
@@ -34,7 +35,8 @@ function begin(data) {
   const rows = Object.fromEntries(data.objectives.map(({ key }) => [key, allCandidates(batch, key)]))
   const costs = rows[objective].map(({ values }) => rowLoss(values, temperature))
   const row = data.row < 0 ? costs.indexOf(Math.max(...costs)) : data.row // at first the row that costs most
-  return { token, row, temperature, objective, same, batch, rows, matrix: cells(batch.views, costs.length, costs.length, true) }
+  const matrix = cells(batch.views, costs.length, costs.length, true)
+  return { token, row, temperature, objective, same, batch, rows, matrix }
 }
 
 // what is chosen ------------------------------------------------------------------------------------------------------
@@ -73,7 +75,7 @@ function listen(view) {
   find("same").onchange = (event) => { view.same = event.target.checked; paintAll(view); view.send(0) }
   find("same-label").hidden = !data.names.length
   const radios = find("objectives")
-  while (radios.childElementCount <= data.objectives.length) radios.append(radio()) // they stay, and with them the focus
+  while (radios.childElementCount <= data.objectives.length) radios.append(radio()) // they stay, as does the focus
   for (const [i, objective] of data.objectives.entries()) {
     const label = radios.children[i + 1], button = label.querySelector("input")
     button.checked = objective.key === view.objective
@@ -165,7 +167,7 @@ function dim(view, pen, cell) {
   const { n } = view.data
   if (view.objective === "nt_xent") return
   pen.fillStyle = view.data.dark ? "rgba(17, 22, 29, 0.8)" : "rgba(255, 255, 255, 0.8)"
-  const fade = (left, top, right, bottom) => { // from edge to edge in cells; on whole pixels, so that none is faded twice
+  const fade = (left, top, right, bottom) => { // edges in cells; on whole pixels, so that none is faded twice
     const [x, y, x2, y2] = [left, top, right, bottom].map((edge) => Math.round(edge * cell))
     pen.fillRect(x, y, x2 - x, y2 - y)
   }
@@ -255,7 +257,8 @@ function paintBars(view, p) {
   const canvas = view.find("bars"), { pen, w, h, ratio } = penOf(canvas), order = largest(p, BARS)
   const rank = order.indexOf(0) + 1
   const top = STEPS.findLast((step) => step >= p[order[0]]) ?? 1, ink = getComputedStyle(canvas).color
-  const left = 44 * ratio, bottom = h - 2 * ratio, high = bottom - 10 * ratio, step = (w - left) / Math.max(order.length, 16)
+  const left = 44 * ratio, bottom = h - 2 * ratio, high = bottom - 10 * ratio
+  const step = (w - left) / Math.max(order.length, 16)
   pen.font = `${13 * ratio}px ${getComputedStyle(canvas).fontFamily}`
   pen.fillStyle = ink
   pen.textAlign = "right"
@@ -277,8 +280,8 @@ function paintBars(view, p) {
     pen.strokeRect(...box)
   })
   const named = rank ? `the positive (orange, framed) is number ${rank}` : `the positive is not among them`
-  const count = order.length < p.length ? `The ${order.length} likeliest of ${p.length.toLocaleString("en")} candidates` :
-    `All ${p.length} candidates, likeliest first`
+  const count = order.length < p.length ? `The ${order.length} likeliest of ${p.length.toLocaleString("en")} candidates`
+    : `All ${p.length} candidates, likeliest first`
   view.find("bars-words").textContent = `${count}; ${named}.`
   canvas.setAttribute("aria-label", `Probabilities of the candidates. ${count}; ${named}, at ${percent(p[0])}`)
 }
