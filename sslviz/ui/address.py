@@ -131,11 +131,12 @@ def flush() -> None:
     """Write what the run has bound and put, in one update, and only where it differs from the address.
 
     The first run writes nothing: a browser that has not yet got the script would make another entry of it. The script
-    asks for it as soon as it is there.
+    asks for it as soon as it is there; what it asks during a long first run may be lost, so a part that is run alone,
+    which the browser has drawn by then, writes too.
     """
     memory, state = _memory(), st.session_state
     memory["kept"] |= {key: state[key] for key in memory["bound"] if key in state}
-    if not memory["ready"] and memory["runs"] < 2:
+    if not memory["ready"] and memory["runs"] < 2 and not _in_fragment():
         return
     wanted = dict.fromkeys(memory["seen"]) | memory["put"]  # parameters of what is not on show are taken out
     memory["put"] = {}
