@@ -16,10 +16,11 @@ SHOWN = {
     "home": ({},),
     "vae": ({}, {"vae_view": "Sample"}),
     "embeddings": ({}, {"data": "cifar10"}),
-    "contrastive": ({"contrast_view": "Matrix"}, {"contrast_view": "Head"}),
     "probe": ({}, {"data": "fashion_mnist"}),
     "train": ({},),
     "contrastive": (
+        {"contrast_view": "Matrix", "model": "simclr-mnist"},
+        {"contrast_view": "Head", "model": "simclr-mnist"},
         {"contrast_view": "Collapse", "model": "simclr-mnist"},
         {"contrast_view": "Queue"},
         {"contrast_view": "Grid", "data": "cifar10"},
