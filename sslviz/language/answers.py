@@ -88,6 +88,23 @@ class PLL:
     words: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Places:
+    """What is expected in one place of two sentences.
+
+    Attributes:
+        tokens: candidates that are among the best of either, by their mean probability.
+        first, second: probability of each in the place of the first and of the second sentence, float64 (K,).
+        moved: share of all probability that is elsewhere in the second, in [0, 1]: half the sum of the differences
+            over the whole vocabulary (total variation).
+    """
+
+    tokens: tuple[str, ...]
+    first: np.ndarray
+    second: np.ndarray
+    moved: float
+
+
 # stored answers -----------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,8 @@
 """How an answer comes about: layer by layer, by attention, and a sentence as a vector."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -38,17 +40,100 @@ def attention(model: MaskedLM, text: str, *, words: Sequence[int] = ()) -> tuple
     Raises:
         UserError: a kind of model that gives no such weights, or see `tokens_of`.
     """
-    found = tokens_of(model, text)
-    if words or model.tokenizer.mask_token_id in [p.id for p in found]:
-        masked = mask_text(model, text, words)
-    else:
-        ids = tuple(p.id for p in found)
-        masked = MaskedText(ids, (), (), text, ids, ())
+    masked = _as_read(model, text, words)
     weights = body(model, masked, output_attentions=True).attentions
     if not weights or any(w is None or w.shape[-1] != w.shape[-2] for w in weights):
         raise UserError(f"A {type(model.model).__name__} does not show its attention; choose a BERT or a RoBERTa.")
     tokens = tuple(readable(model.tokenizer, id) for id in masked.ids)
     return torch.cat(weights).float().cpu().numpy(), tokens
+
+
+@dataclass(frozen=True)
+class HeadSteps:
+    """What one head computes, step by step (Vaswani et al. 2017, arXiv:1706.03762, equation 1).
+
+    Attributes:
+        q, k, v: query, key and value of each token, float32 (L, d).
+        scores: q k' / sqrt(d), rows the token that looks (L, L).
+        weights: softmax of each row of the scores (L, L).
+        output: weights v, what the head hands on for each token (L, d).
+        tokens: L tokens.
+    """
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    scores: np.ndarray
+    weights: np.ndarray
+    output: np.ndarray
+    tokens: tuple[str, ...]
+
+
+def attend(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scaled dot-product attention: q, k, v (L, d) -> scores (L, L), weights (L, L), output (L, d)."""
+    scores = q @ k.T / np.sqrt(q.shape[1])
+    weights = np.exp(scores - scores.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    return scores, weights, weights @ v
+
+
+@torch.no_grad()
+def attention_head(
+    model: MaskedLM, text: str, *, words: Sequence[int] = (), layer: int = 0, head: int = 0
+) -> HeadSteps:
+    """Query, key, score, softmax and value of one head, from the model's own projections of this text.
+
+    Args:
+        model, text, words: as in `attention`.
+        layer, head: counted from 0.
+
+    Raises:
+        UserError: there is no such head, a kind of model that computes attention otherwise, or see `tokens_of`.
+    """
+    masked = _as_read(model, text, words)
+    config = model.model.config
+    if not (0 <= layer < config.num_hidden_layers and 0 <= head < config.num_attention_heads):
+        raise UserError(
+            f"The model has {config.num_hidden_layers} layers of {config.num_attention_heads} heads, and none with the "
+            f"numbers {layer + 1} and {head + 1}; choose another."
+        )
+    with _projections(model) as seen:
+        weights = body(model, masked, output_attentions=True).attentions
+    if any(len(calls) != config.num_hidden_layers for calls in seen):
+        raise UserError(
+            f"The heads of a {type(model.model).__name__} can't be taken apart; choose a BERT or a RoBERTa."
+        )
+    length, heads = len(masked.ids), config.num_attention_heads
+    q, k, v = (calls[layer][0].view(length, heads, -1)[:, head].float().cpu().numpy() for calls in seen)
+    scores, found, output = attend(q, k, v)
+    if not np.allclose(found, weights[layer][0, head].float().cpu().numpy(), atol=1e-3):  # relative positions, say
+        raise UserError(f"The heads of a {type(model.model).__name__} weigh more than queries and keys; choose a BERT.")
+    return HeadSteps(q, k, v, scores, found, output, tuple(readable(model.tokenizer, id) for id in masked.ids))
+
+
+@contextmanager
+def _projections(model: MaskedLM) -> Iterator[tuple[list[torch.Tensor], ...]]:
+    """What the queries', keys' and values' projections give (1, L, D), in the order in which the layers run."""
+    seen: tuple[list[torch.Tensor], ...] = ([], [], [])
+    hooks = []
+    for names, calls in zip((("query", "q_lin"), ("key", "k_lin"), ("value", "v_lin")), seen, strict=True):
+        for path, module in model.model.named_modules():
+            if path.rpartition(".")[2] in names and isinstance(module, torch.nn.Linear):
+                hooks.append(module.register_forward_hook(lambda m, i, found, calls=calls: calls.append(found)))
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _as_read(model: MaskedLM, text: str, words: Sequence[int]) -> MaskedText:
+    """A text with what is masked in it; as it stands where nothing is."""
+    found = tokens_of(model, text)
+    if words or model.tokenizer.mask_token_id in [p.id for p in found]:
+        return mask_text(model, text, words)
+    ids = tuple(p.id for p in found)
+    return MaskedText(ids, (), (), text, ids, ())
 
 
 def rollout(attention: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sslviz.errors import UserError
-from sslviz.language.answers import PLL, Mask, Prediction, Score, Step
+from sslviz.language.answers import PLL, Mask, Places, Prediction, Score, Step
 from sslviz.language.model import CausalLM, MaskedLM, NextSentence
 from sslviz.language.sentence import MAX_TOKENS, MaskedText, mask_text, put, readable, tokens_of, word_spans
 from sslviz.language.text import composed
@@ -133,6 +133,29 @@ def pseudo_log_likelihood(
     return PLL(math.fsum(values), scored, np.array(values), tuple(words))
 
 
+def two_places(model: MaskedLM, a: str, b: str, *, words: tuple[int, int], top_k: int = 40) -> Places:
+    """What the model expects in a place of one sentence and in a place of another.
+
+    Args:
+        model: in eval mode.
+        a, b: two sentences.
+        words: which word of each is masked (`word_spans`); of a word of several tokens the first is compared.
+        top_k: best candidates of each that are kept.
+
+    Raises:
+        UserError: see `mask_text`.
+    """
+    rows = []
+    for text, word in zip((a, b), words, strict=True):
+        masked = mask_text(model, text, (word,))
+        rows.append(log_softmax(logits_at(model, [masked.ids], [masked.positions[:1]]))[0].exp().numpy())
+    first, second = rows
+    best = {int(i) for row in rows for i in np.argsort(-row)[:top_k]}
+    order = np.array(sorted(best, key=lambda i: -(first[i] + second[i])))
+    tokens = tuple(readable(model.tokenizer, int(i)) for i in order)
+    return Places(tokens, first[order], second[order], float(np.abs(first - second).sum() / 2))
+
+
 # other heads --------------------------------------------------------------------------------------------------------
 
 
@@ -146,12 +169,16 @@ def next_word(causal: CausalLM, prefix: str, *, top_k: int = 10, temperature: fl
     if not prefix.strip():
         raise UserError("There is no text to go on from; type the beginning of a sentence.")
     ids = causal.tokenizer(composed(prefix).rstrip(), verbose=False)["input_ids"]
-    most = min(getattr(causal.model.config, "max_position_embeddings", None) or MAX_TOKENS, MAX_TOKENS)
-    if len(ids) > most:
+    if len(ids) > (most := causal_limit(causal)):
         raise UserError(f"This text has {len(ids):,} tokens, and the model reads at most {most:,}; shorten it.")
     device = next(causal.model.parameters()).device
     logits = causal.model(input_ids=torch.tensor([ids], device=device), logits_to_keep=1).logits[0, -1:]
     return _predictions(causal.tokenizer, _tempered(logits, temperature)[0], top_k)
+
+
+def causal_limit(causal: CausalLM) -> int:
+    """The most tokens that a left-to-right model is given."""
+    return min(getattr(causal.model.config, "max_position_embeddings", None) or MAX_TOKENS, MAX_TOKENS)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sslviz.errors import UserError
-from sslviz.language.text import composed
+from sslviz.language.text import composed, split_sentences
 
 if TYPE_CHECKING:
     from sslviz.language.model import MaskedLM
@@ -116,6 +116,8 @@ def mask_text(model: MaskedLM, text: str, words: Sequence[int] = ()) -> MaskedTe
     if bad := [word for word in chosen if not 0 <= word < n_words]:
         raise UserError(f"The sentence has {n_words} words, none with the number {bad[0]}; choose another.")
     masks = [p for p in found if not p.special and (p.id == mask_id or p.word in chosen)]
+    if not masks and not n_words:
+        raise UserError("There are no words in this text to mask; type a sentence with [MASK] in it.")
     if not masks:
         raise UserError("Nothing is masked yet; choose a word to mask, or type [MASK] in its place.")
     if len(masks) > MAX_MASKS:
@@ -139,6 +141,37 @@ def mask_text(model: MaskedLM, text: str, words: Sequence[int] = ()) -> MaskedTe
         original_ids=tuple(p.id for p in found),
         groups=tuple(groups),
     )
+
+
+def notes(text: str, tokens: Sequence[Token], *, mask_id: int, unk_id: int) -> tuple[str, ...]:
+    """What a person may wonder about in how a text is read, in sentences.
+
+    Args:
+        text: as given, composed.
+        tokens: of `tokens_of`.
+        mask_id, unk_id: ids of the tokenizer's mask and of its unknown token.
+    """
+    found = []
+    words = [token for token in tokens if token.word is not None and token.id != mask_id]
+    for mask in (token for token in tokens if token.id == mask_id):
+        after = next((token for token in words if token.start == mask.end), None)
+        before = next((token for token in words if token.end == mask.start), None)
+        if after is not None:
+            end = max(token.end for token in words if token.word == after.word)
+            found.append(
+                f"“{text[mask.start : end]}” is one word to the model: a mask for one token at its beginning, and "
+                f"“{after.token}”, which goes on with it."
+            )
+        elif before is not None:
+            found.append(f"The mask behind “{before.token}” is one token, which may be the rest of its word.")
+        if found:
+            break
+    if (n := len(split_sentences(text))) > 1:
+        found.append(f"These are {n} sentences; the model reads them as one text, and a mask may look into each.")
+    if unknown := sum(token.id == unk_id for token in tokens):
+        whole = sum(not token.special for token in tokens)
+        found.append(f"{unknown} of {whole} tokens are unknown to the model, which reads them all as the same symbol.")
+    return tuple(found)
 
 
 def put(text: str, mask_index: int, token: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 import tinytext
 from browsing import WAIT, serve, settle, until_shown, visit
 
-from sslviz.language import model, predict
+from sslviz.language import explain, model, predict
 
 TEXT = "The children were playing in the garden."
 
@@ -68,6 +68,32 @@ def test_type_click_a_word_read_the_answer_click_a_candidate_open_a_head(page, a
     assert matrix.count() == 0
     head = box["x"] + box["width"] * 1.5 / 4, box["y"] + box["height"] * 2.5 / 3
     until_shown(page, matrix, lambda: page.mouse.click(*head))
+    settle(page)
+
+
+def test_one_token_is_followed_through_a_head(page, address, folder):
+    page.set_default_timeout(4 * WAIT)
+    text = "The+cat+sat+on+the+mat."
+    visit(page, f"{address}&language_text={text}&language_words=1&language_view=One+token&language_head=6")
+    steps = explain.attention_head(model.load(folder / "tiny-bert"), text.replace("+", " "), words=[1], layer=1, head=2)
+    shown = page.locator(".followed .score")
+    shown.first.wait_for()
+    assert shown.all_inner_texts() == [f"{s:.2f}".replace("-", "−") for s in steps.scores[2]]  # of the mask
+
+    page.get_by_role("radio", name="5 value").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    assert page.get_by_role("radio", name="1 query").get_attribute("aria-checked") == "true"
+    assert not shown.first.is_visible()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert shown.first.is_visible() and not page.locator(".followed .bar").first.is_visible()
+
+    page.get_by_role("button", name="follow sat").click()
+    page.wait_for_function("location.search.includes('language_token=3')")
+    page.get_by_role("button", name="follow sat", pressed=True).wait_for()
+    assert shown.all_inner_texts() == [f"{s:.2f}".replace("-", "−") for s in steps.scores[3]]
+    assert page.locator(".followed .score").first.is_visible()  # the step stays
     settle(page)
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from sslviz import plots, ui
 from sslviz.bundled.examples import ASKED
 from sslviz.errors import UserError
+from sslviz.language.sentence import notes
 from sslviz.ui.language import token_picker
 from sslviz.ui.language.questions import Working, ask
 from sslviz.ui.language.sentence_input import Asked, put_into_sentence
@@ -23,6 +24,8 @@ def need_mask(asked: Asked) -> None:
     Raises:
         UserError: nothing is masked.
     """
+    if not asked.masks and not asked.spans:
+        raise UserError("There are no words in this text: type a sentence, or [MASK].")
     if not asked.masks:
         raise UserError("Nothing is masked: click a word of the sentence, or type [MASK] in its place.")
 
@@ -79,13 +82,10 @@ def answer(asked: Asked) -> None:
         st.markdown(_told(asked, masks, temperature) + hidden)
     if len(masks) > 1:
         _in_turn(asked, masks)
-    unknown = sum(p.id == asked.speaker.model.tokenizer.unk_token_id for p in asked.tokens)
-    said = f", {unknown} of them unknown to it" if unknown else ""
-    masked = [p for p in asked.tokens if p.position in asked.masks and p.word is not None]
-    if any(asked.text[p.end : p.end + 1].isalnum() or asked.text[: p.start][-1:].isalnum() for p in masked):
-        said += "; a mask is one token, and letters that touch it are the rest of its word"
-    st.markdown(f"**What the model reads:** {len(asked.tokens)} tokens with their ids{said}")
     tokenizer = asked.speaker.model.tokenizer
+    st.markdown(f"**What the model reads:** {len(asked.tokens)} tokens with their ids")
+    for note in notes(asked.text, asked.tokens, mask_id=tokenizer.mask_token_id, unk_id=tokenizer.unk_token_id):
+        st.caption(ui.escape(note))
     token_picker.tokens(
         [
             (tokenizer.mask_token, tokenizer.mask_token_id, "mask")
@@ -103,6 +103,9 @@ def _told(asked: Asked, masks: tuple, temperature: float) -> str:
     told = f"{asked.speaker.name} puts “{best.token}” first with {plots.share(best.probability)}"
     if mask.rank == 1:
         told += ", as the text has it"
+        if len(mask.predictions) > 1:
+            second = mask.predictions[1]
+            told += f"; “{second.token}” follows with {plots.share(second.probability)}"
     elif mask.rank is not None:
         told += f"; “{mask.original}”, which the text has, comes at rank {mask.rank:,}"
         told += f" with {plots.share(mask.probability)}"
@@ -136,7 +139,7 @@ def _scored(asked: Asked, word: str) -> str:
         return ""
     except UserError as error:
         return ui.escape(str(error))
-    shown = plots.share(score.probability) if score.probability >= 1e-4 else _tiny(score.probability)
+    shown = plots.share(score.probability) if score.probability >= 1e-4 else scientific(score.probability)
     told = f"“{word}” at the first mask: {shown}"
     if len(score.tokens) == 1:
         return ui.escape(f"{told}, rank {score.rank:,}.")
@@ -144,13 +147,13 @@ def _scored(asked: Asked, word: str) -> str:
     return ui.escape(f"{told} for its {len(score.tokens)} tokens together: {parts}. Each was given those before it.")
 
 
-def _tiny(probability: float) -> str:
-    """A very small probability as a power of ten."""
-    if probability <= 0:
+def scientific(value: float) -> str:
+    """A very small or very large number that is not negative, with a power of ten."""
+    if value <= 0:
         return "0"
-    power = math.floor(math.log10(probability))
+    power = math.floor(math.log10(value))
     digits = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{probability / 10**power:.1f} × 10{digits}"
+    return f"{value / 10**power:.1f} × 10{digits}"
 
 
 def _in_turn(asked: Asked, masks: tuple) -> None:

@@ -41,10 +41,7 @@ def attention(asked: Asked) -> None:
         )
     weights, tokens = ask(asked.speaker, "attention", asked.text, words=asked.chosen)
     n_layers, n_heads = weights.shape[:2]
-    state, first = st.session_state, striking(weights, tokens, asked.masks)
-    count = n_layers * n_heads
-    chosen = ui.bound("language_head", None, parse=int, among=(None, *range(count)))  # None: the most striking one
-    chosen = first if chosen is None else chosen
+    state, chosen = st.session_state, choose_head(weights, tokens, asked.masks)
     ui.bound("language_flow", "One head", among=WAYS)
 
     def picked() -> None:
@@ -88,17 +85,29 @@ def attention(asked: Asked) -> None:
             caption="In each picture a row is a token that looks, a column one that is looked at; brightness goes with "
             "the square root of the weight.",
         )
-        fields = (("Layer", "language_layer", n_layers, layer), ("Head", "language_nth", n_heads, head))
         with st.container(horizontal=True):
-            for label, key, count, value in fields:
-                state[key] = value + 1
-                st.number_input(label, 1, count, key=key, on_change=_stepped, args=(n_heads,), width=130)
+            head_fields(n_layers, n_heads, layer, head)
     ui.show(
         plots.plot_attention_arcs(seen, tokens, title=f"{title}: who looks at whom", focus=asked.masks, height=360),
         key="language_arcs",
         alt="Attention as arcs between the tokens of the sentence",
         caption=_looks(seen, tokens, asked.masks, name),
     )
+
+
+def choose_head(weights: np.ndarray, tokens: tuple[str, ...], masks: tuple[int, ...]) -> int:
+    """The head of the address, layer * heads + head; the most striking one where it names none."""
+    count = weights.shape[0] * weights.shape[1]
+    chosen = ui.bound("language_head", None, parse=int, among=(None, *range(count)))
+    return striking(weights, tokens, masks) if chosen is None else chosen
+
+
+def head_fields(n_layers: int, n_heads: int, layer: int, head: int) -> None:
+    """Draw the fields of layer and head, which people count from 1."""
+    fields = (("Layer", "language_layer", n_layers, layer), ("Head", "language_nth", n_heads, head))
+    for label, key, count, value in fields:
+        st.session_state[key] = value + 1
+        st.number_input(label, 1, count, key=key, on_change=_stepped, args=(n_heads,), width=130)
 
 
 def _stepped(n_heads: int) -> None:

@@ -25,10 +25,12 @@ QUESTIONS = {
     "fill_in_turn": "predict",
     "score": "predict",
     "pseudo_log_likelihood": "predict",
+    "two_places": "predict",
     "next_word": "predict",
     "next_sentence": "predict",
     "logit_lens": "explain",
     "attention": "explain",
+    "attention_head": "explain",
     "sentence_vectors": "explain",
     "masked_losses": "adapt",
 }
