@@ -3,15 +3,27 @@
 import streamlit as st
 
 from sslviz import ui
-from sslviz.ui.language import answer, attention, compare, loss, model_picker, questions, sentence_input, vectors
+from sslviz.ui.language import (
+    answer,
+    attention,
+    compare,
+    followed,
+    following,
+    loss,
+    model_picker,
+    questions,
+    sentence_input,
+    vectors,
+)
 
 VIEWS = {
     "Answer": answer.answer,
     "Layers": answer.layers,
     "Attention": attention.attention,
+    "One token": followed.one_token,
     "Loss": loss.loss,
     "Compare": compare.compare,
-    "Next": compare.following,
+    "Next": following.following,
     "Sentences": vectors.sentences,
 }
 
@@ -31,17 +43,20 @@ if asked is not None:
         st.info(ui.escape(str(error)), icon=":material/edit:")
 
 ui.foldouts(
-    latex=r"p(w \mid x_{\setminus m}) = \operatorname{softmax}\!\Big(\frac{E\,g(h_m) + b}{T}\Big)_w, \qquad "
-    r"\mathcal{L} = -\frac{1}{|M|} \sum_{m \in M} \log p(x_m \mid x_{\setminus M}), \qquad "
-    r"\mathrm{PLL}(x) = \sum_{t} \log p(x_t \mid x_{\setminus t})",
+    latex=r"\begin{gathered} "
+    r"p(w \mid x_{\setminus m}) = \operatorname{softmax}\!\Big(\frac{E\,g(h_m) + b}{T}\Big)_w, \qquad "
+    r"\mathcal{L} = -\frac{1}{|M|} \sum_{m \in M} \log p(x_m \mid x_{\setminus M}), \\ "
+    r"\mathrm{PLL}(x) = \sum_{t} \log p(x_t \mid x_{\setminus t}), \qquad "
+    r"\operatorname{head}(Q, K, V) = \operatorname{softmax}\!\Big(\frac{Q K^\top}{\sqrt d}\Big) V \end{gathered}",
     symbols={
         r"x_{\setminus m}": ("the tokens with a mask at place m", "sentence.mask_text(model, text, words)"),
         "h_m": ("hidden state at the mask, last layer", "model.model.base_model(...).last_hidden_state"),
-        "E, b, g": ("word embeddings, bias and transform: the head", "language.head_of(model)"),
-        "T": ("temperature", "fill.fill(..., temperature=1.0)"),
+        "E, b, g": ("word embeddings, bias and transform: the head", "model.head_of(model)"),
+        "T": ("temperature", "predict.fill(..., temperature=1.0)"),
         r"\mathcal{L}": ("loss of the pretraining task, nats per masked token", "losses.masked_cross_entropy"),
-        r"\bar h": ("vector of a sentence: mean of its tokens' states", "fill.sentence_vectors(model, texts)"),
-        r"\mathrm{PLL}": ("pseudo-log-likelihood, nats", "fill.pseudo_log_likelihood(model, text)"),
+        "Q, K, V": ("queries, keys and values of one head, d numbers a token", "explain.attention_head(model, text)"),
+        r"\bar h": ("vector of a sentence: mean of its tokens' states", "explain.sentence_vectors(model, texts)"),
+        r"\mathrm{PLL}": ("pseudo-log-likelihood, nats", "predict.pseudo_log_likelihood(model, text)"),
     },
     source="sslviz.language.predict:fill",
     command=sentence_input.command(base, asked),

@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-DEFAULT = ("Paris is the capital of France.", (5,))  # a sentence, and which of its words are masked
+# A sentence, and which of its words are masked. The model gets it right by the widest margin of all examples with one
+# mask, and from what stands behind the gap: before it there is only "The".
+DEFAULT = ("The ship sailed across the sea to a distant island.", (1,))
 EXAMPLES: dict[str, tuple[int, ...]] = {
     DEFAULT[0]: DEFAULT[1],
+    "Paris is the capital of France.": (5,),
+    "A week has seven days, and a year has twelve months.": (3,),
     "The cat sat on the mat.": (5,),
     "The children went to school in the morning.": (4,),
     "She was so tired that she went straight to bed.": (9,),

@@ -236,11 +236,13 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
     counts = trigram.fit(read_sentences(corpus / "train.txt"))
     pruned = trigram.write_small(counts, folder / trigram.FILE)
     texts = read_sentences(corpus / "heldout.txt")
-    results: dict[str, Any] = evaluation.evaluate_masked(model, texts, seed=seed)
+    ranks = evaluation.masked_ranks(model, texts, seed=seed)
+    results: dict[str, Any] = evaluation.masked_shares(ranks)
     results["pseudo_perplexity"], results["n_pseudo"] = evaluation.pseudo_perplexity(model, texts, seed=seed)
     spans = evaluation.masked_spans(model, texts, seed=seed)
     results |= counts.evaluate(texts, spans) | {"trigram_counts": "whole"}
     results["trigram_pruned"] = pruned.evaluate(texts, spans)
+    results["fillers"] = evaluation.fillers(pruned, texts, spans, ranks, name=card["name"])
     results["by_source"] = {
         path.stem.removeprefix("heldout-"): evaluation.evaluate_masked(model, read_sentences(path), seed=seed)
         for path in sorted(corpus.glob("heldout-*.txt"))

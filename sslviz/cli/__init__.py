@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "eval": evaluate.evaluate,
     "contrast": contrast.contrast,
     "eval mlm": language.evaluate_mlm,
+    "eval next-word": language.evaluate_next_word,
     "fill": language.fill_,
     "embed": maps.embed,
     "map": maps.map_,
@@ -49,6 +50,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "batch": (2, 1024),
     "top_k": (1, 1000),
     "port": (1, 65_535),
+    "sentences": (1, 1_000_000),
 }
 
 

@@ -1,12 +1,19 @@
-"""`sslviz fill` and `sslviz eval mlm`: language models."""
+"""`sslviz fill`, `sslviz eval mlm` and `sslviz eval next-word`: language models."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
-from sslviz.cli.output import answer, bar, fetching
+from sslviz.cli.output import answer, bar, fetching, progress_line
 from sslviz.errors import UserError
+
+if TYPE_CHECKING:
+    from sslviz.language.trigram import Trigram
 
 
 def fill_(
@@ -29,9 +36,13 @@ def fill_(
     """
     from sslviz.language import model as language
     from sslviz.language.predict import fill
+    from sslviz.language.sentence import notes, tokens_of
+    from sslviz.language.text import composed
 
     network = language.load(model, progress=None if json else fetching(model))
     masks = fill(network, text, top_k=top_k, temperature=temperature)
+    tokenizer, found = network.tokenizer, tokens_of(network, text)
+    told = notes(composed(text), found, mask_id=tokenizer.mask_token_id, unk_id=tokenizer.unk_token_id)
     rows = [
         {"position": mask.position}
         | {"predictions": [{"token": p.token, "probability": p.probability} for p in mask.predictions]}
@@ -46,7 +57,10 @@ def fill_(
             for p in mask.predictions:
                 print(f"  {p.token:{width}} {p.probability:6.1%}  {bar(p.probability)}".rstrip())
 
-    answer({"model": model, "text": text, "masks": rows}, json, show)
+        for note in told:
+            print(note)
+
+    answer({"model": model, "text": text, "masks": rows, "notes": list(told)}, json, show)
 
 
 def evaluate_mlm(
@@ -61,26 +75,25 @@ def evaluate_mlm(
         seed: of the choice of words and sentences.
         json: print one JSON object.
     """
-    from sslviz.language import evaluation, hub, trigram
+    from sslviz.language import evaluation
     from sslviz.language import model as language
     from sslviz.language.text import read_sentences
 
     texts = read_sentences(textfile)
     network = language.load(model, progress=None if json else fetching(model))
-    counts, which = None, None
-    if corpus:
-        counts, which = trigram.fit(read_sentences(corpus)), "whole"
-    elif (stored := (hub.find(model) or Path()) / trigram.FILE).is_file():
-        counts, which = trigram.load(stored), "pruned"
-    result: dict[str, Any] = {"model": model, "file": str(textfile)} | evaluation.evaluate_masked(
-        network, texts, seed=seed
-    )
+    counts, which = _trigrams(model, corpus)
+    ranks = evaluation.masked_ranks(network, texts, seed=seed)
+    result: dict[str, Any] = {"model": model, "file": str(textfile)} | evaluation.masked_shares(ranks)
     if not result["n_masked"]:
         raise UserError(f"{textfile} has no word that {model} could be asked for; give a text with sentences.")
     result["pseudo_perplexity"], result["n_pseudo"] = evaluation.pseudo_perplexity(network, texts, seed=seed)
     result |= {"trigram_counts": which, "trigram_top1": None, "trigram_left_top1": None, "seed": seed}
     if counts:
-        result |= counts.evaluate(texts, evaluation.masked_spans(network, texts, seed=seed))
+        found = evaluation.fillers(
+            counts, texts, evaluation.masked_spans(network, texts, seed=seed), ranks, name=model
+        )  # fmt: skip
+        result |= {"trigram_top1": found["top1"][evaluation.BOTH], "trigram_left_top1": found["top1"][evaluation.LEFT]}
+        result["fillers"] = found
 
     def show() -> None:
         print(f"{result['n_masked']:,} masked words in {result['n_sentences']:,} sentences of {textfile}")
@@ -90,6 +103,79 @@ def evaluate_mlm(
             print(f"trigrams, {f'from the whole counts of {corpus}' if corpus else pruned}:")
             print(f"{'trigrams, both sides':24} {result['trigram_top1']:6.1%} first")
             print(f"{'trigrams, from the left':24} {result['trigram_left_top1']:6.1%} first")
+            shares = ", ".join(f"{name} {share:.1%}" for name, share in found["wins"].items())
+            print(f"sentences of which one finds more words than the others: {shares}; none {found['ties']:.1%}")
         print(f"pseudo-perplexity {result['pseudo_perplexity']:.1f} a token, of {result['n_pseudo']} sentences")
 
     answer(result, json, show)
+
+
+def evaluate_next_word(
+    textfile: Positional[Path],
+    *,
+    model: str | None = None,
+    corpus: Path | None = None,
+    sentences: int = 500,
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Evaluate how well the next word of a text is predicted from the left: by trigrams, and by a left-to-right model.
+
+    Args:
+        textfile: sentences, UTF-8.
+        model: a left-to-right model that `transformers` loads for causal language modelling: a folder, or a name on the
+            Hub such as gpt2.
+        corpus: text to count trigrams in, wholly; by default the pruned counts of bert-mini are taken.
+        sentences: how many of the text are drawn, at most.
+        seed: of their choice.
+        json: print one JSON object.
+    """
+    import numpy as np
+
+    from sslviz.language import hub, next_word
+    from sslviz.language import model as language
+    from sslviz.language.text import read_sentences
+
+    texts = read_sentences(textfile)
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(texts))[:sentences])
+    texts = [texts[i] for i in drawn]
+    name = model or hub.TWIN
+    counts, which = _trigrams(hub.COUNTED, corpus)
+    line = progress_line()
+
+    def progress(who: str) -> Callable[[float], None] | None:
+        return None if json else partial(line, who, "reading")
+
+    result: dict[str, Any] = {"file": str(textfile), "seed": seed, "models": {}}
+    if name:
+        causal = language.load_causal(name, progress=None if json else fetching(name))
+        result["models"][name] = next_word.evaluate_causal(causal, texts, progress=progress(name))
+    if counts:
+        found = next_word.evaluate_trigrams(counts, texts, progress=progress("trigrams"))
+        result["models"]["trigrams"] = found | {"counts": which}
+    if not any(found["n_words"] for found in result["models"].values()):
+        raise UserError(f"{textfile} has no sentence of two words; give a text with sentences.")
+
+    def show() -> None:
+        for key, found in result["models"].items():
+            low, high = found["top1_interval"]
+            print(
+                f"{key:24} {found['top1']:6.1%} first ({low:.1%} to {high:.1%}), {found['top5']:6.1%} among the first "
+                f"five, of {found['n_words']:,} words in {found['n_sentences']:,} sentences"
+            )
+            if found.get("perplexity"):
+                print(f"{'':24} perplexity {found['perplexity']:.1f} a word")
+        print("Intervals: 95 %, Wilson, over words.")
+
+    answer(result, json, show)
+
+
+def _trigrams(model: str, corpus: Path | None) -> tuple[Trigram | None, str | None]:
+    """Counts of a text, or else those that lie beside a model, or None; and which they are."""
+    from sslviz.language import hub, trigram
+    from sslviz.language.text import read_sentences
+
+    if corpus:
+        return trigram.fit(read_sentences(corpus)), "whole"
+    stored = (hub.find(model) or Path()) / trigram.FILE
+    return (trigram.load(stored), "pruned") if stored.is_file() else (None, None)

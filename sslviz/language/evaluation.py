@@ -1,7 +1,7 @@
 """How good a masked language model is on a text: masked words found, pseudo-perplexity."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +14,12 @@ from sslviz.language.batches import IGNORED, mask_words, tokenise
 from sslviz.language.model import MaskedLM
 from sslviz.language.predict import pseudo_log_likelihood
 from sslviz.language.sentence import cut, limit
+from sslviz.language.trigram import Trigram
 
 MOST_WORDS = 100_000  # more than a sentence has
+LEFT, BOTH = "trigrams, from the left", "trigrams, both sides"  # names of fillers
 
 
-@torch.no_grad()
 def evaluate_masked(
     model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float = 0.15, batch_size: int = 32
 ) -> dict[str, float]:
@@ -37,23 +38,85 @@ def evaluate_masked(
     Returns:
         n_masked (words), n_sentences, top1 and top5 in [0, 1].
     """
-    device, training, right = next(model.parameters()).device, model.training, {1: 0, 5: 0}
-    total = n_sentences = 0
+    return masked_shares(masked_ranks(model, texts, seed=seed, rate=rate, batch_size=batch_size))
+
+
+def masked_shares(ranks: Sequence[Sequence[int]]) -> dict[str, float]:
+    """What `evaluate_masked` returns, from `masked_ranks`."""
+    flat = np.array([rank for found in ranks for rank in found], np.int64)
+    counts = {"n_masked": len(flat), "n_sentences": sum(bool(found) for found in ranks)}
+    return counts | {f"top{k}": float((flat < k).sum()) / max(1, len(flat)) for k in (1, 5)}
+
+
+@torch.no_grad()
+def masked_ranks(
+    model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float = 0.15, batch_size: int = 32
+) -> list[list[int]]:
+    """For each sentence and each word that `evaluate_masked` masks, the worst rank of its tokens, 0 for the first.
+
+    The words are those of `masked_spans` with the same arguments, in the same order.
+    """
+    device, training = next(model.parameters()).device, model.training
+    found: list[list[int]] = [[] for _ in texts]
     model.eval()
-    for _, ids, words, masked, labels in _masked(model, texts, seed=seed, rate=rate, batch_size=batch_size):
+    for rows, ids, words, masked, labels in _masked(model, texts, seed=seed, rate=rate, batch_size=batch_size):
         chosen = labels != IGNORED
         inputs = (masked, ids != model.tokenizer.pad_token_id, chosen)
         logits = model(*(tensor.to(device) for tensor in inputs)).cpu()  # (M, V)
-        ranks = (logits > logits.gather(1, labels[chosen][:, None])).sum(1)  # (M,), 0 is first
+        ranks = (logits > logits.gather(1, labels[chosen][:, None])).sum(1)  # (M,)
         whole = chosen.nonzero()[:, 0] * MOST_WORDS + words[chosen]  # (M,), one number a word
-        _, word = whole.unique(return_inverse=True)
-        worst = torch.zeros(int(word.max()) + 1, dtype=ranks.dtype).scatter_reduce(0, word, ranks, "amax")
-        total, n_sentences = total + len(worst), n_sentences + len(ids)
-        for k in right:
-            right[k] += int((worst < k).sum())
+        numbers, word = whole.unique(return_inverse=True)
+        worst = torch.zeros(len(numbers), dtype=ranks.dtype).scatter_reduce(0, word, ranks, "amax")
+        for number, rank in zip(numbers.tolist(), worst.tolist(), strict=True):
+            found[rows[number // MOST_WORDS]].append(rank)
     model.train(training)
-    found = {f"top{k}": count / max(1, total) for k, count in right.items()}
-    return {"n_masked": total, "n_sentences": n_sentences} | found
+    return found
+
+
+def wins(hits: Mapping[str, Sequence[Sequence[bool]]]) -> dict[str, Any]:
+    """Which of several fillers finds more masked words of a sentence than all others.
+
+    Args:
+        hits: for each filler and sentence, whether it finds each masked word first; the same words for all.
+
+    Returns:
+        n_sentences with a masked word, and n_masked; for each filler in "top1" the share of the words that it finds, in
+        "wins" the share of the sentences of which it finds more words than each other; "ties" the share that nobody
+        wins. A sentence of which nobody finds a word is a tie.
+    """
+    counts = np.array([[sum(row) for row in found] for found in hits.values()], np.int64)  # (fillers, sentences)
+    lengths = np.array([len(row) for row in next(iter(hits.values()))], np.int64)
+    counts = counts[:, lengths > 0]
+    n, most = max(1, counts.shape[1]), counts.max(axis=0, initial=0)
+    alone = (counts == most) & ((counts == most).sum(axis=0) == 1)
+    return {
+        "n_sentences": int(counts.shape[1]),
+        "n_masked": int(lengths.sum()),
+        "top1": dict(zip(hits, (counts.sum(1) / max(1, lengths.sum())).tolist(), strict=True)),
+        "wins": dict(zip(hits, (alone.sum(1) / n).tolist(), strict=True)),
+        "ties": float(1 - alone.sum() / n),
+    }
+
+
+def fillers(
+    counts: Trigram,
+    texts: Sequence[str],
+    spans: Sequence[Sequence[tuple[int, int]]],
+    ranks: Sequence[Sequence[int]],
+    *,
+    name: str,
+) -> dict[str, Any]:
+    """`wins` of trigrams from the left, trigrams from both sides, and a masked model, at the same masked words.
+
+    Args:
+        counts: the trigrams.
+        texts: sentences.
+        spans: of `masked_spans`.
+        ranks: of `masked_ranks`.
+        name: of the model.
+    """
+    hits = {LEFT: counts.hits(texts, spans, right=False), BOTH: counts.hits(texts, spans)}
+    return wins(hits | {name: [[rank == 0 for rank in found] for found in ranks]})
 
 
 def masked_spans(

@@ -28,6 +28,8 @@ SMALL = (
 )  # fmt: skip
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 ROOM = 1.6  # bytes of memory for each byte of weights while they are read
+TWIN = ""  # the bundled model that reads from the left only: its folder's name under assets/models, once there is one
+COUNTED = "bert-mini"  # the bundled model with trigrams of its training text beside it
 INSTEAD = "choose bert-mini, which comes with sslviz, or a model's folder"
 
 

@@ -114,25 +114,34 @@ class Trigram:
         p[:3] = -1.0  # no words
         return p
 
-    def top1(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, right: bool = True) -> float:
-        """Share of masked places that are filled with what stood there.
+    def distribution(self, words: Sequence[str | None], gap: int, *, right: bool = True) -> np.ndarray:
+        """Probability of each word of the vocabulary in a gap (V,), by `scores`; no mass for what is no word."""
+        p = np.maximum(self.scores(words, gap, right=right), 0.0)
+        return p / max(float(p.sum()), np.finfo(np.float64).tiny)
+
+    def hits(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, right: bool = True
+    ) -> list[list[bool]]:
+        """For each sentence and masked place whether it is filled with what stood there.
 
         Args:
             texts: sentences.
             spans: for each of them the masked places, (start, end) in characters.
             right: whether the words after a gap count too.
         """
-        hits = total = 0
+        found = []
         for text, places in zip(texts, spans, strict=True):
-            found = [(m[0].lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
-            gaps = [[i for i, (_, s, e) in enumerate(found) if s < end and e > start] for start, end in places]
-            masked = set(chain.from_iterable(gaps))
-            words = [None if i in masked else word for i, (word, _, _) in enumerate(found)]
-            total += len(gaps)
-            hits += sum(
-                bool(gap) and all(self.predict(words, i, right=right) == found[i][0] for i in gap) for gap in gaps
+            words, gaps = with_gaps(text, places)
+            there = [m[0].lower() for m in _WORD.finditer(text)]
+            found.append(
+                [bool(gap) and all(self.predict(words, i, right=right) == there[i] for i in gap) for gap in gaps]
             )
-        return hits / max(1, total)
+        return found
+
+    def top1(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, right: bool = True) -> float:
+        """Share of masked places that are filled with what stood there; see `hits`."""
+        flat = [hit for row in self.hits(texts, spans, right=right) for hit in row]
+        return sum(flat) / max(1, len(flat))
 
     def evaluate(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]) -> dict[str, float]:
         """`top1` as results name it: "trigram_top1" from both sides, "trigram_left_top1" from the left alone."""
@@ -240,6 +249,20 @@ class _Index:
         place = np.searchsorted(values, value)
         there = place < len(values) and values[place] == value
         return (float(n[place]), float(left[place])) if there else (0.0, 1.0)
+
+
+def with_gaps(text: str, spans: Sequence[tuple[int, int]]) -> tuple[list[str | None], list[list[int]]]:
+    """A sentence as these models read it: its words in small letters, None where one lies in a masked place, and the
+    numbers of the words in each place.
+
+    Args:
+        text: a sentence.
+        spans: its masked places, (start, end) in characters.
+    """
+    found = [(m[0].lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
+    gaps = [[i for i, (_, s, e) in enumerate(found) if s < end and e > start] for start, end in spans]
+    masked = set(chain.from_iterable(gaps))
+    return [None if i in masked else word for i, (word, _, _) in enumerate(found)], gaps
 
 
 def fit(texts: Iterable[str], *, min_count: int = 2) -> Trigram:

@@ -6,8 +6,10 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +21,25 @@ from streamlit.testing.v1 import AppTest
 from sslviz import cli, plots, ui
 from sslviz.bundled.examples import EXAMPLES, store_answers
 from sslviz.errors import UserError
-from sslviz.language import adapt, answers, predict
+from sslviz.language import adapt, answers, explain, predict, trigram
 from sslviz.language import model as language
 from sslviz.language.sentence import MAX_MASKS, tokens_of, word_spans
 from sslviz.paths import assets_dir
-from sslviz.ui.language import attention, compare, loading, loss, model_picker, questions, sentence_input
+from sslviz.ui.language import (
+    attention,
+    compare,
+    followed,
+    following,
+    loading,
+    loss,
+    model_picker,
+    questions,
+    sentence_input,
+    two_places,
+)
 
 ROOT = Path(__file__).parents[2]
-VIEWS = ("Answer", "Layers", "Attention", "Loss", "Compare", "Next")
+VIEWS = ("Answer", "Layers", "Attention", "One token", "Loss", "Compare", "Next")
 CARD = {
     "method": "mlm",
     "dataset": "words",
@@ -172,6 +185,51 @@ def test_a_hostile_address_is_borne(numbers):
     check(at)
     assert at.segmented_control(key="language_view").value == "Answer"
     assert not any("<img" in m.value or "**b**" in m.value for m in at.markdown)
+
+
+# --- one token ---
+
+
+def followed_data(at: AppTest) -> dict:
+    """What the component of one token is given."""
+    found = [c for c in at.get("bidi_component") if c.proto.component_name == "sslviz_followed"]
+    return json.loads(found[0].proto.json)["packed"][0]
+
+
+def test_one_token_is_followed_through_the_head_of_the_address_with_the_models_own_numbers(bert):
+    text = "The cat sat on the mat."
+    at = check(
+        open_page(
+            language_view="One token", language_text=text, language_words="1", language_head="6", language_token="3"
+        )
+    )
+    steps = explain.attention_head(bert, text, words=(1,), layer=1, head=2)
+    sent = followed_data(at)
+    assert sent["followed"] == 3 and [row["token"] for row in sent["rows"]] == list(steps.tokens)
+    np.testing.assert_allclose([row["weight"] for row in sent["rows"]], steps.weights[3], atol=1e-6)
+    np.testing.assert_allclose(sent["query"], steps.q[3], atol=1e-3)
+    np.testing.assert_allclose([row["value"] for row in sent["rows"]], steps.v, atol=1e-3)
+    assert [row["score"] for row in sent["rows"]] == [f"{s:.2f}".replace("-", "−") for s in steps.scores[3]]
+    best = int(steps.weights[3].argmax())
+    assert f"“{steps.tokens[best]}” gets {plots.share(steps.weights[3, best])}" in sent["said"][3]
+    assert at.number_input(key="language_layer").value == 2 and at.number_input(key="language_nth").value == 3
+    check(at.number_input(key="language_nth").set_value(1).run())
+    assert at.session_state["language_head"] == 4
+    assert followed_data(at)["query"] != sent["query"]
+
+
+def test_the_arithmetic_of_a_token_adds_up():
+    rng = np.random.default_rng(3)
+    q, k, v = (rng.normal(size=(5, 8)).astype(np.float32) for _ in range(3))
+    steps = explain.HeadSteps(q, k, v, *explain.attend(q, k, v), tokens=tuple("abcde"))
+    (_, score, _), (_, softmax, _), (_, value, _) = followed.arithmetic(steps, 1, 4)
+    numbers = [float(n.replace("−", "-")) for n in re.findall(r"−?\d+\.\d+", score)]
+    assert abs(numbers[-3] / numbers[-2] - numbers[-1]) < 0.02 and "5 smaller products" in score
+    powers = np.exp(steps.scores[1])
+    assert f"{powers[4]:.3g} / {powers.sum():.3g} = {plots.share(steps.weights[1, 4])}" in softmax
+    assert f"{steps.output[1, 0]:.2f}".replace("-", "−") in value
+    huge = followed.sent(replace(steps, scores=steps.scores + 900), 1, 0)  # whose powers no number can hold
+    assert all("× 10" in row["power"] for row in huge["rows"])
 
 
 # --- edits ---
@@ -589,7 +647,7 @@ def test_the_next_word_from_the_left_alone_and_the_next_sentence_both_ways(folde
     at = check(open_page(language_view="Next", language_text="The cat sat on the mat.", language_words="5"))
     causal = language.load_causal("gpt2")
     first = predict.next_word(causal, "The cat sat on the", top_k=8)[0]
-    assert f"without it “{first.token}”" in said(at)
+    assert f"“{first.token}” (gpt2, from the left, {plots.share(first.probability)})" in said(at)
     pair = ("The cat sat on the mat.", at.text_input(key="language_second").value)
     judge = language.load_next_sentence(folder / "models" / "tiny-bert")
     forth = predict.next_sentence(judge, *pair)
@@ -598,11 +656,144 @@ def test_the_next_word_from_the_left_alone_and_the_next_sentence_both_ways(folde
     assert (at.text_input(key="language_text").value, at.text_input(key="language_second").value) == pair[::-1]
 
 
-def test_what_only_the_hub_has_is_disabled_offline_with_the_reason(folder, monkeypatch):
+def test_without_the_hub_trigrams_and_the_masked_model_fill_the_gap(folder, monkeypatch, bert):
     monkeypatch.setenv("HF_HUB_CACHE", str(folder / "empty"))
-    at = check(open_page(language_view="Next"))
-    assert at.button(key="language_load_causal").disabled
-    assert "This takes gpt2, which is not on this machine; this server works offline" in said(at)
+    text = "The men got on the ship of the sea."
+    at = check(open_page(language_view="Next", language_text=text, language_words="5"))
+    counts = trigram.load(assets_dir() / "models" / "bert-mini" / trigram.FILE)
+    read = [None if word == "ship" else word for word in text.lower().replace(".", " .").split()]
+    left, both = counts.predict(read[:6], 5, right=False), counts.predict(read, 5)
+    mine = predict.fill(bert, text, words=(5,))[0].predictions[0]
+    told = said(at)
+    assert f"“{left}” (Trigrams, from the left" in told and f"“{both}” (Trigrams, both sides" in told
+    assert f"“{mine.token}” (tiny-bert, both sides, {plots.share(mine.probability)})" in told
+    assert "This takes gpt2, which is not on this machine; this server works offline" in told
+    assert "language_load_causal" not in [b.key for b in at.button]  # no button that could do nothing
+    groups = next(c for c in at.get("bidi_component") if c.proto.component_name == "sslviz_candidates")
+    titles = [group["title"] for group in json.loads(groups.proto.json)["packed"][0]["groups"]]
+    assert titles == ["Trigrams, from the left", "Trigrams, both sides", "tiny-bert, both sides"]
+    cold = told
+    check(at.slider(key="language_next_temperature").set_value(0.2).run())
+    assert said(at) != cold
+    at = check(open_page(language_view="Next", language_text="The men got on the", language_words=""))
+    assert "Click a word to write the sentence on" in said(at)
+
+
+def test_a_typed_mask_is_one_gap_to_the_trigrams(folder):
+    """Whatever signs are typed for it: brackets are no words of the sentence."""
+    found = {}
+    for text, words in (
+        ("The [MASK] sat on the mat.", ""),
+        ("The <mask> sat on the mat.", ""),
+        ("The cat sat on the mat.", "1"),
+    ):
+        at = check(open_page(language_view="Next", language_text=text, language_words=words))
+        found[text] = re.findall(r"“(\S+)” \(Trigrams, both sides, ([^)]+)\)", said(at))
+    assert len(set(map(tuple, found.values()))) == 1 and len(next(iter(found.values()))) == 1
+
+
+def test_the_card_says_how_many_sentences_each_filler_wins():
+    wins = {
+        "n_masked": 1000,
+        "n_sentences": 400,
+        "top1": {"a": 0.1, "b": 0.4},
+        "wins": {"a": 0.05, "b": 0.5},
+        "ties": 0.45,
+    }
+    rows, told = following.won({"results": {"fillers": wins}})
+    assert "1,000 masked words in 400 held-out sentences" in told and "nobody wins 45.0 %" in told
+    assert [row["Filler"] for row in rows] == ["a", "b"] and rows[1]["Sentences won"] == "50.0 % (45.1 to 54.9)"
+    assert following.won({}) == ([], "")
+    card = json.loads((assets_dir() / "models" / "bert-mini" / "card.json").read_text(encoding="utf-8"))["results"]
+    assert card["fillers"]["n_masked"] == card["n_masked"] and len(following.won({"results": card})[0]) == 3
+    assert card["fillers"]["top1"]["bert-mini"] == pytest.approx(card["top1"], abs=0.001)
+    assert sum(card["fillers"]["wins"].values()) + card["fillers"]["ties"] == pytest.approx(1)
+
+
+def test_two_sentences_are_compared_in_one_place(bert):
+    text, other = "The cat sat on the mat.", "The dog sat on the mat."
+    assert two_places.shared_words(text, other) == {0: 0, 2: 2, 3: 3, 4: 4, 5: 5}
+    assert two_places.shared_words("The old cat sat.", "The cat sat.") == {0: 0, 2: 1, 3: 2}
+    assert two_places.shared_words("Cats sit.", "Every dog runs off.") == {}
+    at = check(open_page(language_view="Compare", language_text=text, language_other=other, language_compared="5"))
+    found = predict.two_places(bert, text, other, words=(5, 5))
+    assert at.selectbox(key="language_compared_word").value == 5
+    n = int(np.abs(found.first - found.second).argmax())
+    assert f"“{found.tokens[n]}” {'gains' if found.second[n] > found.first[n] else 'loses'} most" in said(at)
+    points = next(c for c in at.get("bidi_component") if c.proto.component_name == "sslviz_two_places")
+    sent = json.loads(points.proto.json)["packed"][0]["points"]
+    assert [point["token"] for point in sent] == list(found.tokens)
+    np.testing.assert_allclose(
+        [10 ** point["x"] for point in sent], np.maximum(found.first, two_places.LEAST), rtol=1e-6
+    )
+    check(at.selectbox(key="language_compared_word").set_value(2).run())
+    assert at.session_state["language_compared"] == 2 and "In place of “sat”" in said(at)
+
+
+def test_expectations_of_two_places_are_those_of_each_alone(bert):
+    found = predict.two_places(
+        bert, "The cat sat on the mat.", "A dog sleeps under the old table.", words=(1, 6), top_k=9
+    )
+    for text, word, row in (
+        ("The cat sat on the mat.", 1, found.first),
+        ("A dog sleeps under the old table.", 6, found.second),
+    ):
+        mask = predict.fill(bert, text, words=(word,), top_k=len(bert.tokenizer))[0]
+        known = {p.token: p.probability for p in mask.predictions}
+        np.testing.assert_allclose(row, [known[token] for token in found.tokens], rtol=1e-5)
+        assert {p.token for p in mask.predictions[:9]} <= set(found.tokens)
+    same = predict.two_places(bert, "The cat sat.", "The cat sat.", words=(1, 1))
+    assert same.moved == pytest.approx(0, abs=1e-9) and 0 < found.moved <= 1
+    assert "the same words" in two_places.told(same, "cat")
+
+
+# --- models of the Hub ---
+
+
+def test_one_press_takes_a_known_model_and_the_server_remembers_others(monkeypatch):
+    """Where the Hub can't be reached the reason is said, and the model that is here answers on."""
+    model_picker.remembered().clear()
+    at = open_page(language_text="The cat sat on the [MASK].", language_words="")
+    assert all(
+        f"{megabytes} MB to fetch, {licence}" in said(at) for _, megabytes, licence in model_picker.KNOWN.values()
+    )
+    at.text_input(key="language_hub").set_value("some/roberta-tiny").run()
+    until(at, lambda: "some/roberta-tiny puts" in said(at))
+    other = check(open_page(language_text="The cat sat on the [MASK].", language_words=""))
+    other.button(key="language_known_some/roberta-tiny").click().run()  # another session
+    until(other, lambda: "some/roberta-tiny puts" in said(other))
+    assert other.text_input(key="language_hub").value == "some/roberta-tiny"
+    name = next(iter(model_picker.KNOWN))
+    at.button(key=f"language_known_{name}").click().run()
+    until(at, lambda: at.warning)
+    assert "HF_HUB_OFFLINE forbids" in at.warning[0].value.replace("\\", "") and "tiny-bert puts" in said(at)
+    for n in range(9):
+        model_picker._remember(f"a/b{n}")
+    assert len(model_picker.remembered()) == model_picker.REMEMBERED and "a/b8" in model_picker.remembered()
+    model_picker.remembered().clear()
+
+
+def test_a_hub_that_falls_silent_holds_nobody_up(monkeypatch):
+    """A server on this machine takes the question and never answers: the page goes on, and then says why."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
+    load = language.load
+    monkeypatch.setattr(language, "load", lambda name, progress=None: load(name, progress=progress, wait_seconds=3))
+    at = open_page()
+    at.text_input(key="language_hub").set_value("some/silent").run()
+    began = time.monotonic()
+    at.button(key="language_fetch").click().run()
+    assert "tiny-bert puts" in said(at) and time.monotonic() - began < 10  # while it waits
+    until(at, lambda: at.warning)
+    assert (
+        "sent nothing of some/silent for 3 s" in at.warning[0].value.replace("\\", "")
+        or "can't be reached" in at.warning[0].value
+    )
+    assert time.monotonic() - began < 30
+    silent.close()
 
 
 def test_the_command_and_the_script_on_show_give_the_answer_on_show(capsys):

@@ -25,6 +25,15 @@ from sslviz.ui.language.speaker import Speaker
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
+# small masked models of the Hub that are worth a try: parameters in millions, megabytes to fetch, licence, in the words
+# of their cards and file lists there
+KNOWN = {
+    "distilbert/distilbert-base-uncased": (66, 268, "Apache-2.0"),
+    "distilbert/distilroberta-base": (82, 331, "Apache-2.0"),
+    "google-bert/bert-base-uncased": (110, 440, "Apache-2.0"),
+}
+REMEMBERED = 5  # other models that were loaded on this server
+
 # --- the model ---
 
 
@@ -56,6 +65,7 @@ def choose_model() -> Speaker:
             placeholder="bert-base-uncased",
             help="Its name, as the Hub writes it. Empty the field to go back to the model above.",
         ).strip()
+        _known_models(asked)
         speaker = _from_hub(asked, name) if asked else None
         if speaker is None and name is not None:
             info = here[name]
@@ -77,6 +87,45 @@ def choose_model() -> Speaker:
     return speaker
 
 
+@st.cache_resource(show_spinner=False)
+def remembered() -> OrderedDict[str, None]:
+    """Models of the Hub that were loaded on this server, the latest last."""
+    return OrderedDict()
+
+
+def _remember(name: str) -> None:
+    """Keep a model's name for everybody's list."""
+    found = remembered()
+    if name not in KNOWN:
+        found[name] = None
+        found.move_to_end(name)
+        while len(found) > REMEMBERED:
+            found.popitem(last=False)
+
+
+def _known_models(asked: str) -> None:
+    """Draw a list of models of the Hub, of which one press loads one."""
+    with st.expander("Models of the Hub", icon=":material/list:"):
+        for name in (*KNOWN, *reversed(remembered())):
+            st.button(
+                ui.escape(name.rpartition("/")[2]), key=f"language_known_{name}", on_click=_take_known, args=(name,),
+                disabled=name == asked, width="stretch", help=ui.escape(name),
+            )  # fmt: skip
+            if name in KNOWN:
+                parameters, megabytes, licence = KNOWN[name]
+                st.caption(f"{parameters} million parameters, {megabytes} MB to fetch, {licence}")
+            else:
+                st.caption("loaded on this server before")
+        if offline():
+            st.caption("This server works offline: only what was fetched before can be loaded.")
+
+
+def _take_known(name: str) -> None:
+    """Put a model's name into the field and load it."""
+    st.session_state.language_hub = name
+    _fetch(name)
+
+
 def _from_hub(name: str, instead: str | None) -> Speaker | None:
     """The model of the Hub that was asked for, or None with the reason, or the progress, on the page."""
     from sslviz.language import hub
@@ -92,6 +141,7 @@ def _from_hub(name: str, instead: str | None) -> Speaker | None:
         now = ui.worker().progress(key)
     if now is not None and now.state == "done":
         model = _model(name, "hub")
+        _remember(name)
         return Speaker(name, (name, "hub"), NOTHING if model is None else model, {})
     if now is not None and now.state == "failed":
         st.warning(ui.escape(now.error) + fallback)
@@ -138,6 +188,30 @@ def _stored(folder: str, stamp: int) -> StoredAnswers:
 CAUSAL, NEXT = "gpt2", "bert-base-uncased"
 
 
+def causal_name() -> str:
+    """The model that reads from the left: the bundled one where there is one, else one of the Hub."""
+    from sslviz.language import hub
+
+    return hub.TWIN or CAUSAL
+
+
+def counted() -> tuple[Path, dict[str, Any]]:
+    """Folder and card of the bundled model that has trigrams of its text beside it."""
+    from sslviz.language.hub import COUNTED
+    from sslviz.store.names import folders_of
+
+    folder = next((place for place in folders_of(COUNTED) if place.is_dir()), Path(COUNTED))
+    return folder, _card(str(folder))
+
+
+@st.cache_resource(max_entries=4, ttl=60, show_spinner=False)
+def _card(folder: str) -> dict[str, Any]:
+    try:
+        return checkpoint.load_card(Path(folder))
+    except UserError:
+        return {}
+
+
 def offline() -> bool:
     """Whether this server was told to leave the Hub alone."""
     return any(os.environ.get(key, "").lower() in ("1", "true", "yes", "on") for key in OFFLINE)
@@ -167,6 +241,7 @@ def other_head(loader: str, name: str) -> Any:
         st.warning(ui.escape(now.error))
     elif offline():
         st.caption(f"{task}; this server works offline, so it can't be fetched.")
+        return None
     else:
         st.caption(f"{task}: it has to be fetched from the Hub once.")
 
@@ -178,7 +253,7 @@ def other_head(loader: str, name: str) -> Any:
         with ui.plain_errors():
             ui.worker().submit(key, ui.owner(), work)
 
-    st.button(f"Fetch {name}", icon=":material/download:", key=f"language_{loader}", on_click=fetch, disabled=offline())
+    st.button(f"Fetch {name}", icon=":material/download:", key=f"language_{loader}", on_click=fetch)
     return None
 
 

@@ -1,0 +1,223 @@
+"""One gap and several ways to fill it, from both sides and from the left; and whether a sentence follows another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from sslviz import plots, ui
+from sslviz.errors import UserError
+from sslviz.evaluation.intervals import accuracy_interval
+from sslviz.ui.language import token_picker
+from sslviz.ui.language.answer import put_candidate, temperature_slider
+from sslviz.ui.language.loading import Loader, wait_for, when_loaded
+from sslviz.ui.language.model_picker import NEXT, causal_name, counted, other_head
+from sslviz.ui.language.questions import ask
+from sslviz.ui.language.sentence_input import LONGEST, Asked, take
+from sslviz.ui.language.speaker import Speaker
+
+SHOWN = 8  # candidates of each
+LEFT, BOTH = "Trigrams, from the left", "Trigrams, both sides"
+
+
+@st.cache_resource(show_spinner=False)
+def _counts() -> Loader:
+    """The trigrams of this server."""
+    return Loader()
+
+
+def following(asked: Asked) -> None:
+    """The next word, or a gap, by all that can fill it here; and whether a sentence follows another."""
+    gap = bool(asked.masks)
+    start = asked.tokens[asked.masks[0]].start if gap else len(asked.text)
+    prefix = asked.text[:start].rstrip()
+    st.markdown("**One gap, several fillers**" if gap else "**What comes next, from the left alone**")
+    temperature = temperature_slider("language_next_temperature", width=300)
+    counts, found = _trigrams(), _Found(asked, prefix)
+    if counts is not None:
+        p = counts.distribution(*_read(asked, prefix, right=False), right=False)
+        found.add(LEFT, _best(counts.vocabulary, p, temperature), left=True)
+        if gap:
+            p = counts.distribution(*_read(asked, prefix, right=True))
+            found.add(BOTH, _best(counts.vocabulary, p, temperature))
+    causal = other_head("load_causal", causal_name())
+    if causal is not None:
+        speaker = Speaker(causal.name, (causal.name, "causal"), causal, {})
+        try:
+            words = ask(speaker, "next_word", prefix, top_k=SHOWN, temperature=temperature)
+            found.add(f"{causal.name}, from the left", tuple((p.token, p.probability) for p in words), left=True)
+        except UserError as error:
+            st.info(ui.escape(str(error)), icon=":material/edit:")
+    if gap:
+        mask = ask(asked.speaker, "fill", asked.text, words=asked.chosen, top_k=SHOWN, temperature=temperature)[0]
+        title = f"{asked.speaker.name}, both sides"
+        found.add(title, tuple((p.token, p.probability) for p in mask.predictions), own=mask.original)
+    found.draw()
+    st.markdown(ui.escape(found.told()))
+    rows, said = won(counted()[1])
+    if rows:
+        st.dataframe(rows, hide_index=True, alt="Masked words found first and sentences won, for each filler")
+        st.caption(said)
+    _next_sentence(asked)
+
+
+class _Found:
+    """What each filler puts into the gap, in the order in which they are added."""
+
+    def __init__(self, asked: Asked, prefix: str) -> None:
+        self.asked, self.prefix = asked, prefix
+        self.rows: list[tuple[token_picker.Bars, bool]] = []
+        word = asked.tokens[asked.masks[0]].word if asked.masks else None
+        own = asked.word(word).lower() if word is not None else None
+        self.own = None if own in token_picker.MASKS else own
+
+    def add(
+        self, title: str, candidates: tuple[tuple[str, float], ...], *, left: bool = False, own: str | None = None
+    ) -> None:
+        """Add a filler's candidates, the best first; `left` says that it reads nothing behind the gap."""
+        self.rows.append((token_picker.Bars(title, "", candidates, own=own or self.own), left))
+
+    def draw(self) -> None:
+        """Draw all side by side on one scale; a click puts a word into the gap, or goes on with the sentence."""
+        if not self.rows:
+            return
+        bars = [row for row, _ in self.rows]
+        token_picker.bars(bars, key="language_fillers", room=290, on_click=lambda _, token: self._put(token))
+
+    def _put(self, token: str) -> None:
+        if self.asked.masks:
+            put_candidate(self.asked, self.asked.masks[0], token)
+            return
+        joined = self.asked.text.rstrip() + ("" if token.startswith("##") else " ") + token.removeprefix("##")
+        if len(joined) <= LONGEST:
+            take(joined, ())
+
+    def told(self) -> str:
+        """Who puts what first, in a sentence or two."""
+        if not self.rows:
+            return "Mask a word of the sentence, so that there is a gap to fill."
+        if not self.asked.masks:
+            return f"Read so far: “{self.prefix[-80:]}”. Click a word to write the sentence on with it."
+        firsts = [
+            f"{row.title}: “{row.candidates[0][0]}” ({plots.share(row.candidates[0][1])})" for row, _ in self.rows
+        ]
+        told = f"First come {'; '.join(firsts)}."
+        if self.own is not None:
+            right = [row.title for row, _ in self.rows if row.candidates[0][0].lower() == self.own]
+            told += f" The text has “{self.own}”: " + (
+                f"found by {' and by '.join(right)}." if right else "found by none."
+            )
+        seen = self.prefix[-60:] or "nothing"
+        return told + (f" From the left they read “{seen}” only." if any(left for _, left in self.rows) else "")
+
+
+def _trigrams() -> Any:
+    """The counts of the bundled model's text, or None while they are read or where there are none."""
+    from sslviz.language import trigram
+
+    path = counted()[0] / trigram.FILE
+    if not path.is_file():
+        return None
+    key = ("trigrams", str(path), path.stat().st_mtime_ns)
+    counts = when_loaded(_counts(), key, lambda: trigram.load(path))
+    if counts is None:
+        wait_for(_counts(), key, "the trigrams")
+    return counts
+
+
+def _read(asked: Asked, prefix: str, *, right: bool) -> tuple[list[str | None], int]:
+    """The words as trigrams read them, None in the gaps, and which gap is asked for."""
+    from sslviz.language.trigram import with_gaps
+
+    if not right:
+        words, _ = with_gaps(prefix, [])
+        return [*words, None], len(words)
+    text, spans, last = "", [], 0
+    for start, end in sorted({_place(asked, position) for position in asked.masks}):
+        text += asked.text[last:start]
+        spans.append((len(text), len(text) + 1))
+        text, last = text + "x", end  # one word, whatever was typed for a mask
+    words, gaps = with_gaps(text + asked.text[last:], spans)
+    return words, gaps[0][0]
+
+
+def _place(asked: Asked, position: int) -> tuple[int, int]:
+    """The characters of a masked word, or of the token where it is of no word."""
+    token = asked.tokens[position]
+    return asked.spans[token.word] if token.word is not None else (token.start, token.end)
+
+
+def _best(vocabulary: tuple[str, ...], p: np.ndarray, temperature: float) -> tuple[tuple[str, float], ...]:
+    """The most probable words, tempered as the models' are."""
+    best = np.argsort(-p, kind="stable")[:SHOWN]
+    tempered = p ** (1 / temperature)
+    tempered /= max(float(tempered.sum()), np.finfo(np.float64).tiny)
+    return tuple((vocabulary[i], float(tempered[i])) for i in best)
+
+
+def won(card: dict[str, Any]) -> tuple[list[dict[str, str]], str]:
+    """What a card says of the held-out words that each filler finds and the sentences that it wins.
+
+    Returns:
+        a row for each filler, and what the figures are of; nothing where the card says nothing.
+    """
+    found = card.get("results", {}).get("fillers")
+    if not found:
+        return [], ""
+    n, words = found["n_sentences"], found["n_masked"]
+    rows = [
+        {
+            "Filler": name,
+            "Masked words found first": _interval(share, words),
+            "Sentences won": _interval(found["wins"][name], n),
+        }
+        for name, share in found["top1"].items()
+    ]
+    return rows, (
+        f"On {words:,} masked words in {n:,} held-out sentences, one seed of the masks, trigrams from pruned counts. A "
+        "sentence is won by whoever finds more of its words than each other; nobody wins "
+        f"{plots.percent(found['ties'])}. Intervals: 95 %, Wilson, over words or sentences."
+    )
+
+
+def _interval(share: float, n: int) -> str:
+    low, high = accuracy_interval(share, n)
+    return f"{plots.percent(share)} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _next_sentence(asked: Asked) -> None:
+    """Whether a second sentence follows the first."""
+    from sslviz.language.model import has_next_sentence
+
+    name = asked.base.name if has_next_sentence(asked.base.name) else NEXT
+    st.markdown("**Does one sentence follow the other?**")
+    model: Any = other_head("load_next_sentence", name)
+    ui.bound("language_second", "Its crew was glad to see land.")
+    if model is None:
+        if asked.base.name != name:
+            st.caption(f"{ui.escape(asked.base.name)} has no head for it.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        second = st.text_input("A second sentence", key="language_second", max_chars=1000, live="400ms")
+        st.button(
+            "Swap them", icon=":material/swap_vert:", key="language_swap", on_click=_swap, args=(asked.text, second)
+        )
+    speaker = Speaker(name, (name, "next sentence"), model, {})
+    try:
+        forth, back = (ask(speaker, "next_sentence", *pair) for pair in ((asked.text, second), (second, asked.text)))
+    except UserError as error:
+        st.info(ui.escape(str(error)), icon=":material/edit:")
+        return
+    rows = (("the second follows", forth), ("swapped", back))
+    token_picker.bars([token_picker.Bars("Probability by " + name, "", rows)], key="language_follows", room=110)
+    st.markdown(
+        f"{ui.escape(name)} gives {plots.share(forth)} that the second sentence follows the first, and "
+        f"{plots.share(back)} the other way round."
+    )
+
+
+def _swap(first: str, second: str) -> None:
+    take(second, ())
+    st.session_state.language_second = first
