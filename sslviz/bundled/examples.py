@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# A sentence, and which of its words are masked. The model gets it right by the widest margin of all examples with one
-# mask, and from what stands behind the gap: before it there is only "The".
-DEFAULT = ("The ship sailed across the sea to a distant island.", (1,))
+# A sentence, and which of its words are masked: the model gets it right by a wide margin, its answer forms over the
+# last layers, and the words that decide it are those at which heads look.
+DEFAULT = ("Paris is the capital of France.", (5,))
 EXAMPLES: dict[str, tuple[int, ...]] = {
     DEFAULT[0]: DEFAULT[1],
-    "Paris is the capital of France.": (5,),
+    "The ship sailed across the sea to a distant island.": (1,),  # the widest margin, from behind the gap alone
     "A week has seven days, and a year has twelve months.": (3,),
     "The cat sat on the mat.": (5,),
     "The children went to school in the morning.": (4,),

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sslviz.errors import UserError
@@ -223,7 +223,17 @@ def _tokens_of(tokenizer: Any, text: str) -> tuple[Token, ...]:
             word += 1
         inside = word < len(spans) and spans[word][0] < max(end, start + 1)
         found.append(Token(position, id, readable(tokenizer, id), word if inside else None, start, max(end, start + 1)))
-    return tuple(found)
+    return tuple(_with_marks(found, text))
+
+
+def _with_marks(tokens: Sequence[Token], text: str) -> Iterator[Token]:
+    """Tokens with the marks behind their letters (accents, vowel signs), which some tokenizers leave out."""
+    starts = [token.start for token in tokens if not token.special]
+    for token in tokens:
+        end = token.end
+        while not token.special and end < len(text) and end not in starts and unicodedata.category(text[end])[0] == "M":
+            end += 1
+        yield token if end == token.end else replace(token, end=end)
 
 
 def _encoded(tokenizer: Any, written: str) -> list[tuple[int, int, int, bool]]:

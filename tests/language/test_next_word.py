@@ -46,7 +46,8 @@ def test_a_left_to_right_model_is_asked_word_by_word(gpt2):
     assert found["n_words"] == len(costs) and found["n_sentences"] == len(TEXTS) - 1
     assert found["top1"] == pytest.approx(right / len(costs))
     assert found["perplexity"] == pytest.approx(math.exp(np.mean(costs)), rel=1e-4)
-    assert found["top1_interval"][0] <= found["top1"] <= found["top1_interval"][1]
+    low, high = found["top1_interval"]
+    assert low - 1e-9 <= found["top1"] <= high and high - low < 0.2
 
 
 def test_trigrams_that_know_a_text_find_its_words():

@@ -128,7 +128,7 @@ def test_every_view_draws_and_says_what_is_to_be_seen(view):
     assert at.segmented_control(key="language_view").value == view
     assert all(chart.proto.alt for chart in at.get("plotly_chart"))
     assert re.search(r"\d", said(at))
-    assert [e.label for e in at.expander] == ["The mathematics", "Reproduce", "Input, process, outcome"]
+    assert [e.label for e in at.main.expander] == ["The mathematics", "Reproduce", "Input, process, outcome"]
 
 
 def test_the_card_speaks_for_the_model_and_nothing_else_does():

@@ -13,7 +13,7 @@ from sslviz.ui.language.sentence_input import DEFAULT, Asked, take
 from sslviz.ui.language.speaker import Speaker
 from sslviz.ui.language.two_places import two_places
 
-OTHER = "The ship sailed across the desert to a distant island."  # beside the default
+OTHER = "Paris is the capital of banana."  # beside the default
 
 PAIRS = {
     "Order": ("The dog chased the cat up the tree.", "The dog the cat chased up tree the."),

@@ -100,15 +100,11 @@ class _Found:
             return "Mask a word of the sentence, so that there is a gap to fill."
         if not self.asked.masks:
             return f"Read so far: “{self.prefix[-80:]}”. Click a word to write the sentence on with it."
-        firsts = [
-            f"{row.title}: “{row.candidates[0][0]}” ({plots.share(row.candidates[0][1])})" for row, _ in self.rows
-        ]
-        told = f"First come {'; '.join(firsts)}."
+        best = [(row.title, *row.candidates[0]) for row, _ in self.rows]
+        told = f"First come {'; '.join(f'“{token}” ({title}, {plots.share(p)})' for title, token, p in best)}."
         if self.own is not None:
-            right = [row.title for row, _ in self.rows if row.candidates[0][0].lower() == self.own]
-            told += f" The text has “{self.own}”: " + (
-                f"found by {' and by '.join(right)}." if right else "found by none."
-            )
+            right = [title for title, token, _ in best if token.lower() == self.own]
+            told += f" The text has “{self.own}”, which {' and '.join(right) or 'none'} put first."
         seen = self.prefix[-60:] or "nothing"
         return told + (f" From the left they read “{seen}” only." if any(left for _, left in self.rows) else "")
 
@@ -194,7 +190,7 @@ def _next_sentence(asked: Asked) -> None:
     name = asked.base.name if has_next_sentence(asked.base.name) else NEXT
     st.markdown("**Does one sentence follow the other?**")
     model: Any = other_head("load_next_sentence", name)
-    ui.bound("language_second", "Its crew was glad to see land.")
+    ui.bound("language_second", "It lies on the river Seine.")
     if model is None:
         if asked.base.name != name:
             st.caption(f"{ui.escape(asked.base.name)} has no head for it.")
