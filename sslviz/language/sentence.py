@@ -170,7 +170,8 @@ def notes(text: str, tokens: Sequence[Token], *, mask_id: int, unk_id: int) -> t
         found.append(f"These are {n} sentences; the model reads them as one text, and a mask may look into each.")
     if unknown := sum(token.id == unk_id for token in tokens):
         whole = sum(not token.special for token in tokens)
-        found.append(f"{unknown} of {whole} tokens are unknown to the model, which reads them all as the same symbol.")
+        verb = "is" if unknown == 1 else "are"
+        found.append(f"{unknown} of {whole} tokens {verb} unknown to the model, which has one symbol for all such.")
     return tuple(found)
 
 

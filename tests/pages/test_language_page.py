@@ -313,7 +313,7 @@ def test_symbols_that_the_model_does_not_know_are_said_and_kept():
     at = type_in(open_page(), "☃☃")
     assert "none of these symbols" in at.warning[0].value and at.text_input(key="language_text").value == "☃☃"
     check(type_in(at, "The cat [MASK] ☃."))
-    assert "1 of them unknown to it" in said(at)
+    assert "tokens is unknown to the model" in said(at)
 
 
 @pytest.mark.parametrize(
@@ -704,10 +704,6 @@ def test_the_card_says_how_many_sentences_each_filler_wins():
     assert "1,000 masked words in 400 held-out sentences" in told and "nobody wins 45.0 %" in told
     assert [row["Filler"] for row in rows] == ["a", "b"] and rows[1]["Sentences won"] == "50.0 % (45.1 to 54.9)"
     assert following.won({}) == ([], "")
-    card = json.loads((assets_dir() / "models" / "bert-mini" / "card.json").read_text(encoding="utf-8"))["results"]
-    assert card["fillers"]["n_masked"] == card["n_masked"] and len(following.won({"results": card})[0]) == 3
-    assert card["fillers"]["top1"]["bert-mini"] == pytest.approx(card["top1"], abs=0.001)
-    assert sum(card["fillers"]["wins"].values()) + card["fillers"]["ties"] == pytest.approx(1)
 
 
 def test_two_sentences_are_compared_in_one_place(bert):
