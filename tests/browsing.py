@@ -60,6 +60,15 @@ def settle(page) -> None:
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").all_inner_texts() == []
 
 
+def until(page, condition, *, seconds: float = 4 * WAIT / 1000) -> None:
+    """Wait until a condition holds: what a click leads to, or a part of the page, may take its time to arrive."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"waited in vain at {page.url}; the page says: {page.locator('body').inner_text()}")
+        page.wait_for_timeout(100)
+
+
 def visit(page, url: str) -> None:
     page.goto(url)
     page.wait_for_selector("h1")

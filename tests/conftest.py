@@ -2,8 +2,10 @@
 
 import os
 import random
+import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,22 @@ def own_digits(tmp_path_factory):
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory):
+    """A folder of tiny models, see `tinyimages.make_models`, made once: nobody changes it."""
+    from tinyimages import make_models
+
+    folder = tmp_path_factory.mktemp("tiny")
+    make_models(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tiny_models, tmp_path_factory):
+    """A module's own copy of the tiny models."""
+    return Path(shutil.copytree(tiny_models, tmp_path_factory.mktemp("models"), dirs_exist_ok=True))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Who may import whom: read from the source, so that the layout stays what it is said to be."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ PLOTS = {"errors", "data"}
 TORCH_FREE = ("plots", "ui", "paths", "files", "memory", "errors")
 
 
+@functools.cache
 def imports(path):
     """Dotted names that a file imports, whether at its top or inside a function."""
     names = set()
@@ -39,8 +41,13 @@ def imports(path):
     return names
 
 
+@functools.cache
 def modules():
     """Names without the package's and paths of all modules; a package goes by its own name."""
+    return tuple(found())
+
+
+def found():
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts

@@ -6,6 +6,7 @@ Each takes `report` and returns a dict of arrays and plain values. Torch is impo
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,42 @@ def image_bounds(model: str, dataset: str, seed: int, report: Telling) -> dict[s
     network: Any = checkpoint.load(model)
     found = network.bound(x, seed=seed, progress=lambda done: report(doing, done))
     return {"mu": found.mu.numpy(), "kl": found.kl.numpy(), "recon": found.recon.numpy()}
+
+
+def count_words(report: Report) -> dict[str, Any]:
+    """The baseline of the labelled sentences: their bag of words, and a PCA map of it.
+
+    Args:
+        report: told what is being done.
+
+    Returns:
+        h (N, V) float32 of the test sentences, xy (N, 2) float32, and quality, the fields of `evaluation.maps.Quality`.
+    """
+    from sslviz.evaluation import maps
+    from sslviz.language import topics
+
+    report("counting words", 0.1)
+    h = topics.BagOfWords().fit(topics.load_topics("train").x).encode(topics.load_topics("test").x)
+    report(f"PCA of {h.shape[1]:,} counts of {len(h):,} sentences", 0.4)
+    found = maps.fit_map(h, method="pca")
+    return {"h": h, "xy": found.xy, "quality": asdict(found.quality)}
+
+
+def keep_model(path: str, owner: str, report: Report) -> dict[str, Any]:
+    """Check a model that somebody brings, and make it one of those here, see `jobs.uploads.keep_model`.
+
+    Args:
+        path: of its file.
+        owner: who brings it.
+        report: told what is being done.
+
+    Returns:
+        name, that the model has here.
+    """
+    from sslviz.jobs import uploads
+
+    report("checking every tensor of the file", 0.1)
+    return {"name": uploads.keep_model(Path(path), owner).name}
 
 
 def compare(models: list[str], dataset: str, seed: int, report: Report) -> dict[str, Any]:

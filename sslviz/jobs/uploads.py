@@ -20,7 +20,7 @@ import tempfile
 import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -110,8 +110,9 @@ def keep_images(name: str, content: bytes | memoryview, owner: str) -> Upload:
     return _known(folder)
 
 
-def keep_model(name: str, content: bytes | memoryview, owner: str) -> Upload:
-    """Keep a model that `sslviz models export` or this app's download wrote.
+@contextmanager
+def incoming(name: str, content: bytes | memoryview, owner: str) -> Iterator[Path]:
+    """A file of a model that somebody brings, for as long as the block takes to check it.
 
     Args:
         name: what the file was called.
@@ -119,17 +120,30 @@ def keep_model(name: str, content: bytes | memoryview, owner: str) -> Upload:
         owner: who brings it.
 
     Raises:
-        UserError: too large, too many uploads, no room, or not such a file (`sslviz.store.bundle` says what is).
+        UserError: too large, too many uploads, or no room.
     """
-    from sslviz.store import bundle
-
     name = clean_name(name, ".safetensors")
     _check_bytes(name, len(content), MAX_MODEL_BYTES)
     _make_room(len(content), owner)
     with writing(data_dir()), tempfile.TemporaryDirectory(dir=data_dir(), prefix=INCOMING) as temporary:
         path = Path(temporary) / name
         npz.write_bytes(path, content)
-        folder = bundle.unpack(path)
+        yield path
+
+
+def keep_model(path: Path, owner: str) -> Upload:
+    """Keep a model that `sslviz models export` or this app's download wrote. This loads the model, and so torch.
+
+    Args:
+        path: of the file, see `incoming`.
+        owner: who brings it.
+
+    Raises:
+        UserError: it is not such a file (`sslviz.store.bundle` says what is).
+    """
+    from sslviz.store import bundle
+
+    folder = bundle.unpack(path)
     _write_record(folder, folder.name, (_hash(owner),))
     return _known(folder)
 

@@ -25,7 +25,7 @@ def component(module: str, name: str) -> Callable[..., Any]:
         Streamlit import pandas and pyarrow (0.25 s and 80 MB) to see whether it is a table.
     """
     files = {kind: Path(module).with_name(f"{name}.{kind}") for kind in ("html", "css", "js")}
-    parts = {kind: file.read_text(encoding="utf-8") for kind, file in files.items() if file.is_file()}
+    parts: dict[str, Any] = {kind: file.read_text(encoding="utf-8") for kind, file in files.items() if file.is_file()}
     parts["js"] = script_of(files["js"]).replace("export default ", "const draw = ", 1) + _UNPACKED
     declared = st.components.v2.component(f"sslviz_{name}", **parts)
 

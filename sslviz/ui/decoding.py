@@ -186,7 +186,7 @@ def reconstruct(shown: Shown) -> None:
     if found is None and which != KINDS[0]:
         return
     ids = np.array(some_of_each(shown.selection.data, 1)[:10])
-    if which != KINDS[0]:
+    if found is not None and which != KINDS[0]:
         ids = np.argsort(-found.total if which == "Costliest" else found.total)[:10]
     seed = int(shown.selection.card.get("seed", 0))
     parts = found or Bounds(*_parts(shown.model.bound(to_tensor(images.x[ids]), seed=seed)), seed)

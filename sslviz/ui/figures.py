@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,12 @@ def show(figure: Any, *, key: str, alt: str, caption: str = "", still: bool = Fa
     if figure.layout.font.color is None:  # else a cached figure, in ink already
         figure = plots.in_ink(figure, theme())
     title, figure = plots.without_title(figure, tools=not still)
+    event = None
     with st.container(gap="xxsmall"):
         if title:
             st.markdown(f"**{escape(title)}**")
         if still and "grid" in (figure.layout.meta or {}):
-            event = show_grid(figure, key=key, alt=alt)
+            show_grid(figure, key=key, alt=alt)
         else:
             event = st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
     if caption:
@@ -101,19 +103,23 @@ def file_names(text: str) -> str:
     for path in sorted(datasets().values(), key=len, reverse=True):
         if path not in catalog.DATASETS:
             name = Path(path).name
-            text = re.sub(
-                rf"(['\"]?){re.escape(path)}",
-                lambda found, name=name: found[1] + name if found[1] else shlex.quote(name),
-                text,
-            )
+            text = re.sub(rf"(['\"]?){re.escape(path)}", partial(_named, name), text)
     return text
+
+
+def _named(name: str, found: re.Match[str]) -> str:
+    """A file's name after the quote that was found, or else quoted."""
+    return found[1] + name if found[1] else shlex.quote(name)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def source_of(name: str) -> str:
     """Return the source of "module:function" or "module:Class.method" without importing the module."""
     module, _, path = name.partition(":")
-    text = Path(importlib.util.find_spec(module).origin).read_text()
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(module)
+    text = Path(found.origin).read_text()
     node: Any = ast.parse(text)
     for part in path.split("."):
         node = next(child for child in node.body if getattr(child, "name", None) == part)

@@ -25,7 +25,7 @@ def plane(selection: Selection, *, key: str) -> float:
     Returns:
         the radius of the circle that is drawn: it holds 99 % of the prior.
     """
-    sent = _plane_data(selection.model, selection.data, load_model(selection), stored(selection).h)
+    sent = _plane_data(selection.name, selection.data, load_model(selection), stored(selection).h)
     _PLANE(key=key, data=sent)
     return sent["prior"]
 

@@ -145,7 +145,7 @@ def show_map(
             "ink": {"text": plots.INK[ink], "background": PAGE[ink]},
             "chosen": -1 if chosen is None else int(chosen),
             "selected": [int(i) for i in selected],
-            "sprite": _sprite(pictures.result(), key) if ready else None,
+            "sprite": _sprite(pictures.result(), key) if pictures is not None and ready else None,
             "waiting": pictures is not None and not pictures.done(),
             "hints": None if hints is None else list(hints),
             "noun": noun,

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -19,9 +20,25 @@ from sslviz.ui import address
 log = logging.getLogger("sslviz.app")
 
 
-PATH = (("image", "→"), ("augment", "→"), ("encoder", "→"), ("h", "→"), ("decode", "|"), ("project", "|"), ("map", "|"))
+Way = tuple[tuple[str, str], ...]  # stages, and what stands after each
+PATH: Way = (
+    ("image", "→"),
+    ("augment", "→"),
+    ("encoder", "→"),
+    ("h", "→"),
+    ("decode", "|"),
+    ("project", "|"),
+    ("map", "|"),
+)
 PATH += (("probe", ""),)
-TEXT_PATH = (("text", "→"), ("mask", "→"), ("encoder", "→"), ("hidden states", "→"), ("fill", "|"), ("attend", "|"))
+TEXT_PATH: Way = (
+    ("text", "→"),
+    ("mask", "→"),
+    ("encoder", "→"),
+    ("hidden states", "→"),
+    ("fill", "|"),
+    ("attend", "|"),
+)
 TEXT_PATH += (("map", "|"), ("probe", ""))
 
 
@@ -35,7 +52,7 @@ class PageInfo:
     title: str
     question: str
     stage: str
-    path: tuple[tuple[str, str], ...] = PATH  # the way of the data that it lies on
+    path: Way = PATH  # the way of the data that it lies on
     also: tuple[str, ...] = ()  # further stages that it stands for
     model: bool = True  # whether it shows a model of images, so that one can be chosen
     wants: str = ""  # what a model's method must have to be shown, an attribute of its MethodInfo; "": any method
@@ -109,7 +126,7 @@ PAGES = {
 }
 
 
-def navigation():
+def navigation() -> Any:
     """Register the pages; the page that comes back is the one that the address asks for."""
     sections: dict[str, list] = {"": [], "The path": [], "The same with words": []}
     for key, page in PAGES.items():

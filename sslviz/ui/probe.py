@@ -129,7 +129,7 @@ def choose(selection: Selection, found: dict[tuple[int, int], Evaluation]) -> tu
         titles = {CARD: first} | {key: f"{c:,} labels, seed {s}" for key, (c, s) in names.items()}
         state.probe_on_show = wanted if wanted in titles else CARD
         st.segmented_control(
-            "On show", list(titles), key="probe_on_show", required=True, format_func=titles.get,
+            "On show", list(titles), key="probe_on_show", required=True, format_func=lambda key: titles[key],
             label_visibility="collapsed", on_change=lambda: state.update(probe_shown=state.probe_on_show),
         )  # fmt: skip
     return names.get(wanted)
@@ -160,7 +160,7 @@ def compared(found: dict[tuple[int, int], Evaluation]) -> str:
 
 
 def _fitted(selection: Selection, found: Evaluation) -> View:
-    rows = [_row(selection.model, found.score.accuracy, METHODS[selection.method].colour, found.n_test)]
+    rows = [_row(selection.name, found.score.accuracy, METHODS[selection.method].colour, found.n_test)]
     rows += [_row(baseline_title(s.name), s.accuracy, None, found.n_test) for s in found.baselines.values()]
     told = f"{selection.model}: {_percent(found.score.accuracy, found.n_test)}"
     told += f"; {_difference(found)}." if found.baselines else "; the baselines on the same labels follow."
@@ -181,7 +181,7 @@ def _carded(selection: Selection, images: Images, kept: Stored) -> View:
     title = protocol_title("linear", n_train, n, seed=protocol.get("seed"))
     if selection.card.get("imported"):
         title += ", as the imported file claims"
-    rows = [_row(selection.model, card["linear_probe"], METHODS[selection.method].colour, n)]
+    rows = [_row(selection.name, card["linear_probe"], METHODS[selection.method].colour, n)]
     rows += [_row(baseline_title(name), value, None, n) for name, value in card.get("baselines", {}).items()]
     told = f"{selection.model}: {_percent(card['linear_probe'], n)}"
     if len(rows) > 1:
@@ -207,7 +207,7 @@ def _neighbours(selection: Selection) -> View:
         f"{selection.model}: {_percent(found.score.accuracy, n)}. Nothing was fitted for this model yet: fit a linear "
     )
     told += "probe for a result beside baselines."
-    rows = [_row(selection.model, found.score.accuracy, METHODS[selection.method].colour, n)]
+    rows = [_row(selection.name, found.score.accuracy, METHODS[selection.method].colour, n)]
     errors = "What k-NN confuses (% of the true class)"
     y_pred, share = found.score.y_pred, found.largest_class_share
     return View(title, rows, told, _intervals(False), ids, found.y, y_pred, errors, share)
@@ -224,6 +224,8 @@ def _percent(accuracy: float, n: int) -> str:
 
 def _difference(found: Evaluation) -> str:
     best = found.best_baseline
+    if best is None:
+        return ""
     so_far = "" if found.complete else " so far"
     return difference_words(found.difference(best.name), f"the best baseline{so_far}, {baseline_title(best.name)}")
 
@@ -232,7 +234,7 @@ def _intervals(paired: bool) -> str:
     return f"Intervals: {COVERED[0]}{f'; of the difference: {COVERED[1]}' if paired else ''}."
 
 
-def _largest(y: Sequence[int]) -> float:
+def _largest(y: np.ndarray) -> float:
     return float(np.bincount(y).max() / len(y))
 
 

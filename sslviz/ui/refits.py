@@ -65,7 +65,7 @@ class Refit:
 
 def job(selection: Selection, refit: Refit) -> tuple:
     """The name of a refit for the worker: another h is another job."""
-    return ("map", selection.model, (selection.path / EMBEDDINGS).stat().st_mtime_ns, str(refit))
+    return ("map", selection.model, (selection.folder / EMBEDDINGS).stat().st_mtime_ns, str(refit))
 
 
 def asked_for(selection: Selection) -> list[Refit]:
@@ -120,7 +120,8 @@ def maps_of(selection: Selection, kept: Stored) -> tuple[dict[str, tuple[np.ndar
             waiting = Refit.parse(shown)
             ask(selection, waiting, kept.h)
             state.map_waiting = (selection.model, waiting)
-    found = {name: (xy, None) for name, xy in kept.xy.items()} | fitted(selection)
+    found: dict[str, tuple[np.ndarray, Quality | None]] = {name: (xy, None) for name, xy in kept.xy.items()}
+    found |= fitted(selection)
     if waiting is not None and str(waiting) in found:
         state.map_method, waiting = str(waiting), None
         del state.map_waiting

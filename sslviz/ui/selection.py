@@ -40,6 +40,26 @@ class Selection:
     card: dict
     path: Path | None
 
+    @property
+    def name(self) -> str:
+        """The model's name, where there must be one.
+
+        Raises:
+            UserError: there is none.
+        """
+        need_model(self)
+        return str(self.model)
+
+    @property
+    def folder(self) -> Path:
+        """The model's folder, where there must be one.
+
+        Raises:
+            UserError: there is none.
+        """
+        need_model(self)
+        return Path(str(self.path))
+
 
 @st.cache_resource(ttl=20, max_entries=1, show_spinner=False)
 def models() -> list:
@@ -105,7 +125,7 @@ def _read_address() -> None:
         state.selection["data"] = sets[asked_data]
     elif asked_data is not None:
         state.notice.append(f"There is no dataset “{_shown(asked_data)}” here; this is MNIST.")
-    if asked_model in known:
+    if asked_model is not None and asked_model in known:
         if asked_data not in sets and known[asked_model].dataset in sets.values():
             state.selection["data"] = known[asked_model].dataset
         if known[asked_model].dataset == state.selection["data"]:
@@ -113,7 +133,7 @@ def _read_address() -> None:
         else:
             state.notice.append(
                 f"The model “{escape(asked_model)}” was trained on {escape(data_title(known[asked_model].dataset))}, "
-                f"not on {escape(data_title(asked_data))}; this is another one."
+                f"not on {escape(data_title(str(asked_data)))}; this is another one."
             )
     elif asked_model is not None:
         state.notice.append(f"There is no model “{_shown(asked_model)}” here; this is another one.")
@@ -167,7 +187,7 @@ def _select(page: PageInfo) -> Selection:
     name = next((here["model"].get(slot) for slot in (page.wants, "") if here["model"].get(slot) in options), None)
     if options:
         name = here["model"][page.wants] = name or _liveliest(options, page.wants)
-    chosen = options.get(name)
+    chosen = options.get(name or "")
     for brought in (here["data"], chosen.path if chosen else None):
         uploads.touch(brought)  # what is looked at does not age
     title = data_title(here["data"])

@@ -97,7 +97,7 @@ def stored(selection: Selection) -> Stored:
     Raises:
         UserError: the folder has none, or they are damaged or of other images.
     """
-    file = selection.path / embeddings.EMBEDDINGS
+    file = selection.folder / embeddings.EMBEDDINGS
     if not file.exists():
         raise UserError(
             f"The representations of {selection.model} are not stored yet: wait a moment where it was trained or "
@@ -111,6 +111,8 @@ def stored(selection: Selection) -> Stored:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _stored(folder: str, stamp: int, count: int, metric: Metric) -> Stored:
     found = embeddings.load_embeddings(folder)
+    if found is None:
+        raise UserError(f"The representations of {Path(folder).name} have gone meanwhile: draw the page again.")
     xy = {key[:-3]: value.astype(np.float32) for key, value in found.items() if key.endswith("_xy")}
     xy = {key: xy[key] for key in MAPS if key in xy}
     if len(found["h"]) != count:
@@ -127,8 +129,8 @@ def _stored(folder: str, stamp: int, count: int, metric: Metric) -> Stored:
 
 def load_model(selection: Selection) -> Any:
     """Load a model in eval mode; this imports torch."""
-    stamp = max((file.stat().st_mtime_ns for file in selection.path.glob("*.safetensors")), default=0)
-    return _load_model(selection.model, stamp)
+    stamp = max((file.stat().st_mtime_ns for file in selection.folder.glob("*.safetensors")), default=0)
+    return _load_model(selection.name, stamp)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
@@ -156,7 +158,7 @@ def neighbour_votes(selection: Selection) -> tuple[Evaluation, np.ndarray]:
 
     Half of the test images (at most 2,500) vote on as many others, so that something is to be seen before any fit.
     """
-    return _neighbour_votes(selection.model, selection.data, selection.method, stored(selection))
+    return _neighbour_votes(selection.name, selection.data, selection.method, stored(selection))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -64,7 +64,8 @@ def _rows(found: list, n_test: int | None) -> list[dict[str, str]]:
         low, high = accuracy_interval(value, n_test)
         return f"{plots.percent(value)} ({100 * low:.1f}–{100 * high:.1f})"
 
-    rows, shared = [], {}
+    rows: list[dict[str, Any]] = []
+    shared: dict[Any, Any] = {}
     for model in sorted(found, key=lambda m: -(m.card.get("results", {}).get("linear_probe") or 0)):
         card, results = model.card, model.card.get("results", {})
         baselines = results.get("baselines", {})

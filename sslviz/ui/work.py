@@ -16,6 +16,7 @@ import streamlit as st
 from sslviz import plots
 from sslviz.evaluation.maps import MAPS, Quality
 from sslviz.evaluation.results import Evaluation
+from sslviz.jobs import uploads
 from sslviz.jobs.limits import Guest
 from sslviz.jobs.task import Helper
 from sslviz.jobs.worker import Progress, Report, Telling, Worker
@@ -63,6 +64,18 @@ def fit_probe(selection: Selection, h_test: np.ndarray, count: int, seed: int, r
 def compare(models: list[str], dataset: str, report: Report) -> dict[str, Any]:
     """Evaluate models in one way, see `jobs.computations.compare`, in a process of its own; a job of `Worker`."""
     return _background().helper.call("sslviz.jobs.computations:compare", report, models=models, dataset=dataset, seed=0)
+
+
+def keep_model(name: str, content: memoryview, whose: str, report: Report) -> str:
+    """Check a model that somebody brings and keep it, see `jobs.uploads`, in a process; a job of `Worker`.
+
+    Returns:
+        the name that it has here.
+    """
+    report("writing the file", 0.0)
+    with uploads.incoming(name, content, whose) as path:
+        found = call("sslviz.jobs.computations:keep_model", report, path=str(path), owner=whose)
+    return str(found["name"])
 
 
 def fit_map(h: np.ndarray, settings: dict[str, Any], report: Report) -> tuple[np.ndarray, Quality]:
@@ -131,7 +144,7 @@ def watch(key: tuple, *, height: int = 76) -> Progress | None:
             return
         if now.state in ("waiting", "running"):
             st.progress(now.fraction, text=doing(now))
-            if now.result is not before.result:  # something more is there to be drawn
+            if before is not None and now.result is not before.result:  # something more is there to be drawn
                 st.rerun()
         elif active:
             st.rerun()

@@ -1,18 +1,18 @@
 """Fixtures of all tests in a real browser: models, a server of them, chromium with software WebGL, and a page in it."""
 
 import os
+from pathlib import Path
 
 import pytest
 from browsing import ARGUMENTS, CHROMIUM, WAIT, serve
 from playwright import sync_api
-from tinyimages import make_models
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
-    return folder
+def pytest_collection_modifyitems(items):
+    """All of them are slow: a browser and a server are started for them."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")

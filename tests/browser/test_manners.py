@@ -1,11 +1,10 @@
 """Manners of every page in a real browser: Back, addresses, requests, screen readers, narrow screens, both themes."""
 
 import re
-import time
 from urllib.parse import urlsplit
 
 import pytest
-from browsing import WAIT, settle, visit
+from browsing import WAIT, settle, until, visit
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
@@ -42,8 +41,9 @@ def entries(page) -> int:
 def test_back_leaves_a_page_at_once(page, address):
     visit(page, f"{address}/?model=tiny-simclr")
     at = entries(page)
+    before = page.url
     page.get_by_role("button", name="3, test image").first.click()
-    settle(page)
+    until(page, lambda: page.url != before)
     assert entries(page) == at  # what is chosen on a page replaces its entry
     home = page.url
 
@@ -54,21 +54,19 @@ def test_back_leaves_a_page_at_once(page, address):
     page.get_by_role("button", name="Draw again").wait_for()
     settle(page)
     page.get_by_role("button", name="Draw again").click()
-    settle(page)
+    until(page, lambda: "vae_seed=1" in page.url)
     page.get_by_role("slider").first.press("ArrowRight")
-    settle(page)
-    assert "vae_view=Sample" in page.url and "vae_seed=1" in page.url and "vae_spread=1.1" in page.url
+    asked = ("vae_view=Sample", "vae_seed=1", "vae_spread=1.1")
+    until(page, lambda: all(part in page.url for part in asked))
     assert entries(page) == at + 1
     decode = page.url
 
     page.go_back()
     page.get_by_role("heading", name="Self-supervised learning, seen").wait_for()
-    settle(page)
-    assert page.url == home
+    until(page, lambda: page.url == home)
     page.go_forward()
     page.get_by_role("heading", name="Decode").wait_for()
-    settle(page)
-    assert page.url == decode
+    until(page, lambda: page.url == decode)
 
 
 def seen(page) -> dict:
@@ -84,43 +82,48 @@ def seen(page) -> dict:
 
 
 def moves(page, name: str) -> None:
-    """Move what there is to move on a page."""
+    """Move what there is to move on a page, and wait until its address says all of it."""
+    said = {
+        "": ("home_image=",),
+        "vae": ("vae_view=Traverse", "vae_from="),
+        "embeddings": ("map_method=pca", "map_image="),
+        "probe": ("probe_labels=",),
+        "train": ("method=vae", "train_minutes=1.5"),
+        "language": ("language_view=Attention",),
+    }
     if name == "":
         page.get_by_role("button", name="5, test image").first.click()
     elif name == "vae":
         control(page, "Traverse").click()
-        settle(page)
+        until(page, lambda: said[name][0] in page.url)
         page.get_by_role("button", name="4, test image").nth(1).click()
     elif name == "embeddings":
         control(page, "PCA").click()
+        until(page, lambda: said[name][0] in page.url)
         settle(page)
         page.get_by_role("button", name="test image").nth(3).click()
     elif name == "probe":
         page.get_by_role("slider").first.press("ArrowLeft")
     elif name == "train":
         control(page, "VAE").click()
+        until(page, lambda: said[name][0] in page.url)
         settle(page)
         page.get_by_label("Budget (minutes)").fill("1.5")
         page.get_by_label("Budget (minutes)").press("Enter")
     elif name == "language":
         control(page, "Attention").click()
+    until(page, lambda: all(part in page.url for part in said[name]))
     settle(page)
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_copied_address_restores_what_is_seen(page, browser, address, name):
     visit(page, f"{address}/{PAGES[name]}")
-    before = page.url
     moves(page, name)
-    assert page.url != before
     other = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     other.set_default_timeout(WAIT)
     visit(other, page.url)
-    assert other.url == page.url
-    end = time.monotonic() + WAIT / 1000
-    while seen(other) != seen(page) and time.monotonic() < end:
-        settle(other)  # parts of a page come one after the other
-    assert seen(other) == seen(page)
+    until(other, lambda: other.url == page.url and seen(other) == seen(page))  # parts come one after the other
     other.context.close()
 
 
@@ -192,8 +195,7 @@ def test_dataset_and_model_are_within_reach_on_a_phone(browser, address):
     button.click()
     page.get_by_role("combobox", name=re.compile("Model")).last.click()
     page.get_by_role("option", name="tiny-vae").click()
-    settle(page)
-    assert "model=tiny-vae" in page.url
+    until(page, lambda: "model=tiny-vae" in page.url)
     page.close()
 
 

@@ -1,19 +1,12 @@
 """Live training in a real browser: start, watch, pause, step, leave, come back, stop, go on, keep, hand on, delete."""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
-from browsing import IDLE, WAIT, serve, settle, visit
+from browsing import IDLE, WAIT, serve, settle, until, visit
 from playwright.sync_api import TimeoutError
-from tinyimages import make_models
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
-    with serve(folder) as address:
-        yield address
 
 
 @pytest.fixture()
@@ -47,14 +40,6 @@ def step(page) -> int:
 
 def curve(page):
     return page.locator("svg[aria-label^='Loss'] polyline").first
-
-
-def until(page, condition, seconds: float = 240) -> None:
-    for _ in range(int(4 * seconds)):
-        if condition():
-            return
-        page.wait_for_timeout(250)
-    fail(page)
 
 
 @pytest.mark.timeout(1500)
@@ -157,10 +142,9 @@ def test_a_bad_file_is_refused_in_words(page, address, tmp_path):
     assert button(page, "Train").is_enabled()
 
 
-def test_a_server_that_sends_late_leaves_every_part_of_the_page_in_its_place(page, tmp_path):
+def test_a_server_that_sends_late_leaves_every_part_of_the_page_in_its_place(page, tiny_models, tmp_path):
     """Drawings of the page then overtake one another before they are sent, and some are dropped."""
-    make_models(tmp_path)
-    with serve(tmp_path, lag=1.5) as address:
+    with serve(Path(shutil.copytree(tiny_models, tmp_path / "models")), lag=1.5) as address:
         visit(page, f"{address}/train?method=vae")
         button(page, "Train").click()
         page.wait_for_url(re.compile(r"run=[\w-]{22}"))

@@ -88,7 +88,7 @@ def test_moco_is_bundled_without_its_key_side():
             assert all(getattr(model, part) is None for part in model.training_only)
 
 
-@pytest.mark.parametrize("name", ["simclr-cifar10-resnet", "vae-mnist-2d"])
+@pytest.mark.parametrize("name", [pytest.param("simclr-cifar10-resnet", marks=pytest.mark.slow), "vae-mnist-2d"])
 def test_the_command_on_a_card_gives_the_stored_map(name, tmp_path):
     """PCA, wherever this runs, but for rounding."""
     words = shlex.split(checkpoint.load_card(name)["maps"]["pca"]["command"])
@@ -98,7 +98,9 @@ def test_the_command_on_a_card_gives_the_stored_map(name, tmp_path):
     np.testing.assert_allclose(np.load(words[-1])["xy"], stored, atol=2e-3 * np.abs(stored).max())
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if "resnet" in name else []) for name in BUNDLED]
+)
 def test_stored_h_is_what_the_model_computes(name):
     images = load_images(checkpoint.load_card(name)["dataset"], "test", bundled=True)
     stored = embeddings.load_embeddings(name)
@@ -120,6 +122,7 @@ def test_the_nats_of_a_card_come_out_again(name):
     assert abs(np.mean(found) - card["results"]["negative_elbo"]) < 5 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in BUNDLED if name.endswith("mnist")])
 def test_a_small_probe_agrees_with_the_card(name):
     """k-NN from 3,000 images to 1,000: below the card's figure from 60,000, by a little."""
@@ -136,6 +139,7 @@ def test_an_unknown_recipe_is_named():
         recipe("vae-nowhere")
 
 
+@pytest.mark.slow
 def test_finishing_writes_all_that_the_app_reads(tmp_path, monkeypatch):
     """`finish` on a model of a few steps and a few hundred bundled images."""
     from sslviz.bundled import recipes

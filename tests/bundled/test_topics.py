@@ -177,6 +177,7 @@ def test_a_bag_of_words_is_tf_idf_written_out(few, monkeypatch):
             np.testing.assert_allclose(h[row], slow, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_bag_of_words_tells_the_bundled_topics_apart_as_scikit_learn_says():
     train, test = topics.load_topics("train"), topics.load_topics("test")
     counted = topics.BagOfWords().fit(train.x)
@@ -188,6 +189,7 @@ def test_a_bag_of_words_tells_the_bundled_topics_apart_as_scikit_learn_says():
     assert 0.6 < found < 0.85 and abs(linear - reference) < 0.03
 
 
+@pytest.mark.slow
 def test_an_untrained_model_has_the_same_shape_other_weights_and_a_seed(folder):
     model = language.load(folder)
     state = torch.get_rng_state()
@@ -200,6 +202,7 @@ def test_an_untrained_model_has_the_same_shape_other_weights_and_a_seed(folder):
     assert not torch.equal(found[name], other.state_dict()[name]) and not torch.equal(found[name], own[name])
 
 
+@pytest.mark.slow
 def test_every_layer_is_evaluated_as_the_probes_alone_do_it(few, folder, monkeypatch):
     monkeypatch.setenv("SSLVIZ_ASSETS", str(few))
     model, told = language.load(folder), []
@@ -223,6 +226,7 @@ def test_every_layer_is_evaluated_as_the_probes_alone_do_it(few, folder, monkeyp
     assert alone.scores["bag of words"].accuracy == found.baselines["bag of words"]["knn"]
 
 
+@pytest.mark.slow
 def test_an_evaluation_can_be_stopped(few, folder, monkeypatch):
     monkeypatch.setenv("SSLVIZ_ASSETS", str(few))
 
@@ -233,6 +237,7 @@ def test_an_evaluation_can_be_stopped(few, folder, monkeypatch):
         topics.evaluate_layers(language.load(folder), report=stop)
 
 
+@pytest.mark.slow
 def test_finishing_writes_what_the_app_shows(few, folder, monkeypatch):
     monkeypatch.setenv("SSLVIZ_ASSETS", str(few))
     card = drawn.finish(folder)

@@ -213,6 +213,7 @@ def test_fill_prints_each_masks_predictions(capsys, bert):
     assert status == 1 and not out and "Nothing is masked" in err
 
 
+@pytest.mark.slow
 def test_finish_makes_a_language_model_small_and_judges_it(capsys, bert, tmp_path):
     folder, corpus = tmp_path / "model", tmp_path / "corpus"
     shutil.copytree(bert, folder)

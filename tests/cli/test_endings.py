@@ -75,6 +75,7 @@ def test_a_run_that_is_stopped_at_its_start_names_the_step_of_its_state(taken, d
     assert next(again).step == taken and list(again)[-1].step == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_training_says_how_to_go_on_and_goes_on(number, status, data, tmp_path):
     """The command that it prints goes on from the step that it names."""
@@ -98,6 +99,7 @@ def test_an_interrupted_training_says_how_to_go_on_and_goes_on(number, status, d
     assert isinstance(first, Started) and first.step == stopped.step
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(data, tmp_path):
     """As `| head -1`: neither a traceback nor Python's own complaint at its end."""
     command = [*SSLVIZ, *tiny(data, tmp_path / "m", "--json")]
@@ -134,6 +136,7 @@ def test_libraries_that_tell_of_the_disk_in_words_of_their_own():
     assert "/x" in str(failures.plain(PermissionError(13, "Permission denied", "/x")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
 def test_a_terminal_without_the_characters_gets_others(encoding, tmp_path):
     bert = tinytext.write("bert", tmp_path / "bert")
@@ -156,6 +159,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", [None, "/dev/null/nowhere"])
 def test_a_user_without_name_and_home_can_work(home, data, tmp_path):
     environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "USER", "LOGNAME")}
@@ -220,6 +224,7 @@ def test_a_home_that_the_shell_has_left_is_expanded(tmp_path, monkeypatch, capsy
     assert bert.is_dir() and (tmp_path / "vae.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_written_compiled_code_goes_to_the_temporary_folder(tmp_path):
     """numba refuses to compile without a folder for its cache: neither the package's nor a home's can be written."""
     code = """

@@ -4,22 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from tinyimages import make_models
 
 from sslviz import cli
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
-    return folder
-
-
 @pytest.fixture
-def probe(folder, monkeypatch, tmp_path, capsys):
+def probe(tiny_models, monkeypatch, tmp_path, capsys):
     """A function that writes images and labels of two splits, probes "tiny-simclr" on them, and gives what is told."""
-    monkeypatch.setenv("SSLVIZ_MODELS", str(folder))
+    monkeypatch.setenv("SSLVIZ_MODELS", str(tiny_models))
 
     def run(x, y, x_test, y_test, *options):
         arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}

@@ -51,6 +51,7 @@ def test_damage_is_said(damage, path):
         webp.read_arrays(path, "x_train")
 
 
+@pytest.mark.slow
 def test_cifar10_comes_so_and_is_a_third_smaller_and_quick(tmp_path):
     """Against the same arrays in an .npz: at least a third fewer bytes; 12,000 images in well under a second of CPU."""
     about = describe("cifar10", bundled=True)

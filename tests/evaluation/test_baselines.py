@@ -123,6 +123,7 @@ def test_the_untrained_model_is_the_one_that_the_command_line_names():
     assert not found.training
 
 
+@pytest.mark.slow
 def test_whitened_patches_beat_pixels_by_far_on_a_thousand_images(cifar):
     """50.7 % is on record for 128 patches and 1,000 labels; pixels are near 30 %."""
     test = load_images("cifar10", "test")

@@ -62,6 +62,7 @@ def test_umap_is_reproducible_and_keeps_clusters(h, umap):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_tsne_is_reproducible_keeps_clusters_and_has_no_place_for_new_rows(h):
     found = fit_map(h, "tsne", 3, perplexity=20)
     assert found.xy.shape == (200, 2) and found.trustworthiness > 0.9 and found.params["perplexity"] == 20
@@ -70,6 +71,7 @@ def test_tsne_is_reproducible_keeps_clusters_and_has_no_place_for_new_rows(h):
         found.transform(h[:2])
 
 
+@pytest.mark.slow
 def test_umap_places_new_rows(h, umap):
     assert umap.transform(h[:3] + 0.01).shape == (3, 2)
 

@@ -58,6 +58,7 @@ def test_every_encoder_gets_the_same_labels_test_images_and_probe(sets, probe):
     }
 
 
+@pytest.mark.slow
 def test_h_that_is_known_is_not_computed_again(sets):
     x, x_test = (flat(each.x) for each in sets)
     whole = evaluate({"a": Pixels()}, *sets, n_labels=300, seed=1)
@@ -82,6 +83,7 @@ def test_the_json_says_protocol_counts_intervals_and_differences(sets):
     assert "paired" in told["difference_interval"] and told["left_out"] == {}
 
 
+@pytest.mark.slow
 def test_evaluations_stand_beside_each_other_only_under_one_protocol(sets):
     one = evaluate({"pca": PCA(20)}, *sets, n_labels=200)
     two = evaluate({"pixels": Pixels()}, *sets, n_labels=200)

@@ -44,6 +44,7 @@ def test_uniformity_equals_the_reference(z, t):
     assert uniformity(z, t=t) == pytest.approx(math.log(sum(terms) / len(terms)))
 
 
+@pytest.mark.slow
 def test_uniformity_of_more_rows_than_are_compared_at_once():
     z = np.random.default_rng(0).normal(size=(ROWS + 5, 3))  # a second block of five rows
     assert uniformity(z) == pytest.approx(uniformity(z[::-1]))

@@ -6,7 +6,6 @@ import sys
 import time
 
 import pytest
-from tinyimages import make_models
 
 from sslviz.jobs.control import Control
 from sslviz.jobs.protocol import Paused, Started, Stepped, Stopped
@@ -113,16 +112,17 @@ time.sleep(600)
     process.stdout.close()
 
 
-def test_maps_are_left_when_the_server_ends(tmp_path):
-    make_models(tmp_path)
+@pytest.mark.slow
+def test_maps_are_left_when_the_server_ends(tiny_models):
     ended = subprocess.run(
         [sys.executable, "-m", "sslviz", "models", "maps", "tiny-vae", "--json", "--control", "stdin"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
-        env=os.environ | {"SSLVIZ_MODELS": str(tmp_path)},
+        env=os.environ | {"SSLVIZ_MODELS": str(tiny_models)},
     )  # fmt: skip
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")  # it would have told of its maps
 
 
+@pytest.mark.slow
 def test_a_run_whose_server_ends_while_it_still_loads_ends_before_it_trains(tmp_path):
     command = [sys.executable, "-m", "sslviz", "train", "vae", "mnist", "--json", "--control", "stdin"]
     ended = subprocess.run(

@@ -230,6 +230,7 @@ def state(queue, identity):
     return queue.record(identity).state
 
 
+@pytest.mark.slow
 def test_a_real_run_pauses_steps_dies_goes_on_and_leaves_a_model(make, data):
     queue = make()
     identity = queue.submit(request("--steps", "400", *TINY, dataset=data, name="real"), Guest("ann"))
@@ -253,6 +254,7 @@ def test_a_real_run_pauses_steps_dies_goes_on_and_leaves_a_model(make, data):
     assert {"h", "pca_xy"} <= embeddings.load_embeddings(done.folder).keys()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_explained_and_the_last_good_state_kept(make, data):
     import torch
 
@@ -265,6 +267,7 @@ def test_a_loss_that_is_no_number_is_explained_and_the_last_good_state_kept(make
     assert all(value.isfinite().all() for value in kept["model"].values())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's ulimit")
 def test_a_full_disk_is_said_and_leaves_no_half_file(make, data):
     """Files may grow to 200 kB only: the record and the pictures fit, the state does not."""

@@ -172,7 +172,7 @@ def put(config, path, changes):
     return dataclasses.replace(config, **{name: put(getattr(config, name), rest, changes)})
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(config=configs())
 def test_every_printed_command_is_read_back_as_its_config(config, parsed):
     words = shlex.split(command_for(config))

@@ -82,6 +82,7 @@ def test_an_error_keeps_its_code_and_a_bug_is_not_shown(helper, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_said_and_another_is_started(helper):
     with pytest.raises(UserError, match="log says why") as caught:
         helper.call(f"{HERE}:leave", silent)
@@ -89,6 +90,7 @@ def test_a_process_that_dies_is_said_and_another_is_started(helper):
     assert helper.call(f"{HERE}:double", silent, arrays={"x": np.ones(1)}, times=0)["x"][0] == 2
 
 
+@pytest.mark.slow
 def test_a_call_can_be_stopped_while_it_computes(helper):
     def stop(stage, fraction):
         if stage == "working":
@@ -100,6 +102,7 @@ def test_a_call_can_be_stopped_while_it_computes(helper):
     assert helper.call(f"{HERE}:double", silent, arrays={"x": np.ones(1)}, times=0)["x"][0] == 2
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_by_a_command(own_digits):
     data = own_digits(200, 60)
     found = task.estimate(TrainingRequest("vae", data, ("--batch-size", "16"), 0.1, ""), silent)

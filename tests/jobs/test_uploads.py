@@ -148,19 +148,24 @@ def test_a_killed_server_leaves_nothing_for_long(folders):
     assert uploads.uploads() == [] and uploads.keep_images("a.npz", file_of(), "me").folder == digest
 
 
+def bring(name, content):
+    with uploads.incoming(name, content, "me") as path:
+        return uploads.keep_model(path, "me")
+
+
 def test_a_model_is_brought_aged_and_deleted(folders, tmp_path):
     model = checkpoint.build("vae", VAEConfig(hidden=4, latent_dim=2), seed=0).eval()
     card = {"dataset": "mnist", "n_train": 5, "minutes": 0.1, "hardware": "a test", "command": "x", "results": {}}
     checkpoint.save(model, folders / "models" / "mine", card=card)
     content = bundle.pack("mine")
-    upload = uploads.keep_model("from a friend.safetensors", content, "me")
+    upload = bring("from a friend.safetensors", content)
     assert (upload.kind, upload.name) == ("model", "mine-2") and upload.path == folders / "models" / "mine-2"
     assert [one.name for one in uploads.uploads("me")] == ["mine-2"]
     with pytest.raises(UserError, match="damaged") as caught:
-        uploads.keep_model("damaged.safetensors", content[:-50], "me")
+        bring("damaged.safetensors", content[:-50])
     assert "damaged.safetensors" in str(caught.value) and str(tmp_path) not in str(caught.value)
     uploads.delete(upload.path, "me")
     assert {info.name for info in bundle.own_models()} == {"mine"}
-    uploads.keep_model("again.safetensors", content, "me")
+    bring("again.safetensors", content)
     assert uploads.sweep(time.time() + 8 * DAY) == ["mine-2"]
     assert {info.name for info in bundle.own_models()} == {"mine"}  # what was trained here is no upload

@@ -351,6 +351,7 @@ def test_no_hub_is_said_so_at_once(cache, monkeypatch):
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has use for Triton")
 def test_without_a_gpu_nothing_that_compiles_for_one_is_loaded():
     """Triton is 80 MB of the gigabyte that a small host has."""

@@ -266,6 +266,7 @@ def test_losses_at_random_masks(model):
             assert r.loss == pytest.approx(-float(log_p[r.position, found[r.position].id]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_copy_learns_and_the_model_does_not(bert):
     before = {key: value.clone() for key, value in bert.model.state_dict().items()}
     run, losses = adapt.adapt(bert, tinytext.TEXTS[:4], steps=60, lr=5e-3, seed=0), []

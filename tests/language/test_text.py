@@ -51,6 +51,7 @@ def test_accents_that_stand_apart_are_composed(tmp_path):
     assert text.read_sentences(path) == ["Café au lait.", "Zwei Grüße."]
 
 
+@pytest.mark.slow
 def test_long_lines_take_a_time_that_grows_with_their_length():
     for line in ("A. " * 200_000, "." * 500_000, ". " * 200_000, "。」" * 200_000):
         started = time.perf_counter()

@@ -32,6 +32,8 @@ def house(tmp_path_factory):
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("sslviz", "pages"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    (folder / "tests").mkdir()
+    shutil.copy(ROOT / "tests/visiting.py", folder / "tests")  # which opens the pages of the folder above it
     shutil.copy(ROOT / "app.py", folder)
     os.symlink(ROOT / "assets", folder / "assets")
     code = blocks()
@@ -40,7 +42,10 @@ def house(tmp_path_factory):
     before, after = registry.read_text(encoding="utf-8").split(ENTRY)
     registry.write_text(before + code["sslviz/methods/registry.py"] + ENTRY + after, encoding="utf-8")
     places = {f"SSLVIZ_{name}": str(folder / name.lower()) for name in ("DATA", "MODELS")}
-    return folder, os.environ | places | {"PYTHONPATH": str(folder), "SSLVIZ_ASSETS": str(ROOT / "assets")}
+    return folder, os.environ | places | {
+        "PYTHONPATH": f"{folder}{os.pathsep}{folder / 'tests'}",
+        "SSLVIZ_ASSETS": str(ROOT / "assets"),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +115,15 @@ def test_it_is_exported_imported_and_probed(house, trained, data):
         json.loads(sslviz(house, "probe", name, data, "--no-baselines", "--json")) for name in ("twins", "again")
     )
     assert first["accuracy"] == second["accuracy"] > 0.25
-    twin = json.loads(sslviz(house, "probe", "random-twins", data, "--no-baselines", "--json"))
-    assert 0 < twin["accuracy"] < 1
+    untrained = json.loads(sslviz(house, "probe", "random-twins", data, "--no-baselines", "--json"))
+    assert 0 < untrained["accuracy"] < 1
 
 
 VISIT = """
 import json, os, sys
 from dataclasses import replace
 from pathlib import Path
-from streamlit.testing.v1 import AppTest
+from visiting import button, components, open_page, param, said, until
 from sslviz.bundled import recipes
 from sslviz.jobs.process import RunProcess
 from sslviz.jobs.protocol import Stored
@@ -127,6 +132,7 @@ from sslviz.jobs.request import TrainingRequest
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.training.config import config_for
 from sslviz.training.loop import fit
+from sslviz.ui.training import console
 folder = Path(os.environ["SSLVIZ_MODELS"]) / "twins-mnist"
 run = RunProcess(TrainingRequest("barlow", "mnist", (), 1.0, "twins-mnist"), folder, key=key_of("an-id-of-a-run"))
 encoder = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2))
@@ -136,27 +142,36 @@ for event in fit(replace(config, model=replace(config.model, encoder=encoder), p
 run.hear(Stored(next(iter(recipes.store_maps(folder))), str(folder)))
 run.record = run.ended(0)
 run.write()
-for page, address in json.loads(sys.argv[1]):
-    at = AppTest.from_file("app.py", default_timeout=200)
-    at.query_params.update(address)
-    at.run()
-    if page != "home":
-        at.switch_page(f"pages/{page}.py").run()
+def tell(page, at):
     assert not at.exception and not at.error, (page, at.exception, at.error)
-    told = " ".join(part.value for part in (*at.markdown, *at.caption, *at.code))
-    print(json.dumps([page, at.title[0].value, told]))
+    print(json.dumps([page, "\\n".join([said(at), *(code.value for code in at.code)])]))
+for page, address in json.loads(sys.argv[1]):
+    tell(page, open_page(page, **address))
+at = open_page("train", method="barlow", train_minutes="1")  # a run in a process of its own, watched while it trains
+button(at, "Train").click().run()
+queue, identity = console.run_queue(), param(at, "run")
+until(at, lambda: queue.record(identity).points or not queue.record(identity).active)
+live = queue.record(identity)
+assert live.state == "running" and live.info["method"] == "barlow" and live.points[0].losses["loss"] > 0, live
+tell("live", at.run())
+assert "The pretext loss and its parts" in {drawn.get("title") for drawn in components(at)}
+button(at, "Stop").click().run()
+until(at, "Stopped at step [0-9]")
+queue.close()
 """
 
 
 @slow
-def test_it_is_on_every_page(house):
-    """The page that decodes shows another model; the train page offers the method, and shows a run of it."""
-    pages = [(page, {"model": "twins-mnist"}) for page in ("home", "vae", "embeddings", "probe")]
-    visits = [*pages, ("train", {"method": "barlow"}), ("train", {"run": "an-id-of-a-run"})]
+def test_it_is_on_every_page_and_is_watched_while_it_trains(house):
+    """The page that decodes shows another model; the train page offers the method, follows a run, and shows one."""
+    pages = ("home", "vae", "contrastive", "embeddings", "probe", "language")
+    visits = [*((page, {"model": "twins-mnist"}) for page in pages), ("train", {"method": "barlow"})]
+    visits += [("train", {"run": "an-id-of-a-run"})]
     told = run(house, "-c", VISIT, json.dumps(visits)).splitlines()
-    seen = [(page, text) for page, _, text in map(json.loads, [line for line in told if line.startswith('["')])]
-    assert [page for page, _ in seen] == [page for page, _ in visits]
-    _, _, embeddings, probe, form, watched = (text for _, text in seen)
+    seen = [json.loads(line) for line in told if line.startswith('["')]
+    assert [page for page, _ in seen] == [*(page for page, _ in visits), "live"]
+    _, _, _, embeddings, probe, _, form, watched, live = (text for _, text in seen)
     assert "twins-mnist" in embeddings and "twins-mnist" in probe
     assert "sslviz train barlow mnist" in form and "def barlow_twins" in form
     assert "Views of one image agree at" in watched and "Spread" in watched
+    assert "Barlow Twins on MNIST" in live and "appears here with the first step" not in live

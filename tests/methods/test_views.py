@@ -158,7 +158,12 @@ def test_a_neutral_policy_changes_nothing(colour):
 
 
 @pytest.mark.parametrize(
-    ("size", "crop"), [((320, 320), 0.2), ((200, 400), 0.2), ((400, 100), 0.5)], ids=["square", "wide", "tall"]
+    ("size", "crop"),
+    [
+        ((320, 320), 0.2),
+        *(pytest.param(*wide, marks=pytest.mark.slow) for wide in (((200, 400), 0.2), ((400, 100), 0.5))),
+    ],
+    ids=["square", "wide", "tall"],
 )
 def test_crops_are_drawn_as_torchvision_draws_them(size, crop):
     """Quantiles of 6,000 boxes each, to 0.02: areas, sides and places; drawn again where a box does not fit."""

@@ -2,16 +2,14 @@
 
 import functools
 import shlex
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from visiting import check, open_page
 
 from sslviz import cli
 from sslviz.cli import train
 from sslviz.ui.language import loading
 
-ROOT = Path(__file__).parents[2]
 SHOWN = {
     "home": ({},),
     "vae": ({}, {"vae_view": "Sample"}),
@@ -60,15 +58,17 @@ def parsed(monkeypatch):
     return read
 
 
-@pytest.mark.parametrize(("page", "address"), [(page, address) for page in SHOWN for address in SHOWN[page]])
+VISITS = [
+    pytest.param(page, address, marks=[pytest.mark.slow] if address else [])
+    for page, addresses in SHOWN.items()
+    for address in addresses
+]
+
+
+@pytest.mark.parametrize(("page", "address"), VISITS)
 def test_a_command_that_a_page_shows_is_taken(page, address, parsed, monkeypatch):
     monkeypatch.setattr(loading, "PATIENCE", 120.0)  # no thread is left behind
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
-    for key, value in address.items():
-        at.query_params[key] = value
-    at.run()
-    at.switch_page(f"pages/{page}.py").run()
-    assert not at.exception
+    at = check(open_page(page, **address))
     commands = [line for block in at.code for line in block.value.splitlines() if line.startswith("sslviz ")]
     assert commands or page == "home"
     for command in commands:

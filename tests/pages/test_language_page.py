@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import shlex
 import shutil
@@ -10,13 +9,12 @@ import socket
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 import tinytext
 from streamlit.testing.v1 import AppTest
+from visiting import button, check, open_page, param, places, said, until
 
 from sslviz import cli, plots, ui
 from sslviz.bundled.examples import EXAMPLES, store_answers
@@ -38,7 +36,6 @@ from sslviz.ui.language import (
     two_places,
 )
 
-ROOT = Path(__file__).parents[2]
 VIEWS = ("Answer", "Layers", "Attention", "One token", "Loss", "Compare", "Next")
 CARD = {
     "method": "mlm",
@@ -57,15 +54,8 @@ def folder(tmp_path_factory):
     tinytext.into_cache(tinytext.write("gpt2", root / "gpt2"), root / "cache", "gpt2")
     tinytext.into_cache(tinytext.write("roberta", root / "roberta"), root / "cache", "some/roberta-tiny")
     (root / "empty").mkdir()
-    environment = {"SSLVIZ_MODELS": str(root / "models"), "HF_HUB_CACHE": str(root / "cache")}
-    os.environ |= environment
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield root
-    for key in environment:
-        del os.environ[key]
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    with places(SSLVIZ_MODELS=root / "models", HF_HUB_CACHE=root / "cache"):
+        yield root
 
 
 @pytest.fixture(autouse=True)
@@ -79,43 +69,19 @@ def bert(folder):
     return language.load(folder / "models" / "tiny-bert")
 
 
-def open_page(**address: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
-    for key, value in ({"language_model": "tiny-bert"} | address).items():
-        at.query_params[key] = value
-    at.run()
-    return at.switch_page("pages/language.py").run()
-
-
-def check(at: AppTest) -> AppTest:
-    assert not at.exception, at.exception
-    assert not at.error, [e.value for e in at.error]
-    return at
-
-
-def said(at: AppTest) -> str:
-    """What the page says, without the signs that escape Markdown."""
-    return "\n".join(element.value for kind in (at.markdown, at.caption) for element in kind).replace("\\", "")
+def ask(**address: str) -> AppTest:
+    return open_page("language", **{"language_model": "tiny-bert"} | address)
 
 
 def type_in(at: AppTest, text: str) -> AppTest:
     return at.text_input(key="language_text").set_value(text).run()
 
 
-def until(at: AppTest, condition) -> AppTest:
-    for _ in range(1000):
-        if condition():
-            return at
-        time.sleep(0.2)
-        at.run()
-    pytest.fail(f"waited in vain: {said(at)}, {[w.value for w in at.warning]}, {[e.value for e in at.error]}")
-
-
 # --- the sentence ---
 
 
 def test_a_masked_word_is_answered_before_anyone_presses_anything(bert):
-    at = check(open_page())
+    at = check(ask())
     best = predict.fill(bert, sentence_input.DEFAULT[0], words=sentence_input.DEFAULT[1])[0].predictions[0]
     assert f"tiny-bert puts “{best.token}” first with" in said(at)
     names = [c.proto.component_name for c in at.get("bidi_component")]
@@ -124,7 +90,7 @@ def test_a_masked_word_is_answered_before_anyone_presses_anything(bert):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_draws_and_says_what_is_to_be_seen(view):
-    at = check(open_page(language_view=view, language_text="A dog sleeps under the old table.", language_words="1"))
+    at = check(ask(language_view=view, language_text="A dog sleeps under the old table.", language_words="1"))
     assert at.segmented_control(key="language_view").value == view
     assert all(chart.proto.alt for chart in at.get("plotly_chart"))
     assert re.search(r"\d", said(at))
@@ -137,21 +103,21 @@ def test_the_card_speaks_for_the_model_and_nothing_else_does():
     assert "4,321 masked words" in facts[1] and "45.6 %" in facts[1] and "66.3 %" in facts[1] and "21.2 %" in facts[1]
     assert "13.4 %" in facts[1]
     assert list(model_picker.card_sentences(model_picker.Speaker("m", ("m",), None, {}))) == []
-    assert facts[1] in [c.value for c in open_page().caption]
+    assert facts[1] in [c.value for c in ask().caption]
     based = CARD | {"base": {"model": "some/base: small"}}
     facts = list(model_picker.card_sentences(model_picker.Speaker("m", ("m",), None, based)))
     assert "some/base" in facts[2] and "is not known" in facts[2]  # nobody can call the sentences unseen
 
 
 def test_several_masks_are_filled_alone_and_one_after_another():
-    at = check(open_page(language_text="The [MASK] sat on the mat.", language_words="4"))
+    at = check(ask(language_text="The [MASK] sat on the mat.", language_words="4"))
     rows = at.dataframe[0].value
     assert len(rows) == 2 and set(rows["Step"]) == {1, 2}
     assert "one after another" in said(at).lower() or "One mask after another" in said(at)
 
 
 def test_a_word_that_is_asked_about_gets_probability_rank_and_tokens(bert):
-    at = open_page(language_text="The cat sat on the [MASK].", language_words="")
+    at = ask(language_text="The cat sat on the [MASK].", language_words="")
     check(at.text_input(key="language_about").set_value("the").run())
     score = predict.score(bert, "The cat sat on the [MASK].", "the")
     assert f"rank {score.rank:,}" in said(at)
@@ -162,26 +128,28 @@ def test_a_word_that_is_asked_about_gets_probability_rank_and_tokens(bert):
 
 
 def test_temperature_and_count_change_the_answer():
-    at = open_page()
+    at = ask()
     warm = said(at)
     check(at.slider(key="language_temperature").set_value(0.3).run())
     assert said(at) != warm and "at temperature 0.3" in said(at)
 
 
 def test_the_address_keeps_a_sentence_of_bounded_length_and_its_masks():
-    at = open_page(language_text="The cat sat on the mat.", language_words="1,5")
+    at = ask(language_text="The cat sat on the mat.", language_words="1,5")
     assert at.text_input(key="language_text").value == "The cat sat on the mat."
     assert at.session_state["language_words"] == (1, 5)
     type_in(at, "The dog sat on the mat.")
-    assert at.query_params["language_text"] in ("The dog sat on the mat.", ["The dog sat on the mat."])
+    assert param(at, "language_text") == "The dog sat on the mat."
     type_in(at, "the mat " * 300)
-    kept = at.query_params["language_text"]
-    assert len(kept if isinstance(kept, str) else kept[0]) <= sentence_input.LONGEST
+    assert len(param(at, "language_text")) <= sentence_input.LONGEST
 
 
-@pytest.mark.parametrize("numbers", ["-1", "1e9", "99999999999", "<b>", "1,,2", "9999"])
+SLOW = [pytest.param(numbers, marks=pytest.mark.slow) for numbers in ("-1", "99999999999", "<b>", "1,,2", "9999")]
+
+
+@pytest.mark.parametrize("numbers", ["1e9", *SLOW])
 def test_a_hostile_address_is_borne(numbers):
-    at = open_page(language_text="<img src=x> $a$ **b** [c](d)", language_words=numbers, language_view="'; DROP")
+    at = ask(language_text="<img src=x> $a$ **b** [c](d)", language_words=numbers, language_view="'; DROP")
     check(at)
     assert at.segmented_control(key="language_view").value == "Answer"
     assert not any("<img" in m.value or "**b**" in m.value for m in at.markdown)
@@ -199,9 +167,7 @@ def followed_data(at: AppTest) -> dict:
 def test_one_token_is_followed_through_the_head_of_the_address_with_the_models_own_numbers(bert):
     text = "The cat sat on the mat."
     at = check(
-        open_page(
-            language_view="One token", language_text=text, language_words="1", language_head="6", language_token="3"
-        )
+        ask(language_view="One token", language_text=text, language_words="1", language_head="6", language_token="3")
     )
     steps = explain.attention_head(bert, text, words=(1,), layer=1, head=2)
     sent = followed_data(at)
@@ -292,7 +258,7 @@ def word_of(text: str, number: int) -> str:
 
 
 def test_empty_text_and_text_without_a_mask_get_a_sentence_that_says_what_to_do():
-    at = check(type_in(open_page(), "   "))
+    at = check(type_in(ask(), "   "))
     assert "type a sentence" in at.info[0].value
     check(type_in(at, "The cat sat."))
     assert "click a word" in at.info[0].value.replace("\\", "")
@@ -300,22 +266,23 @@ def test_empty_text_and_text_without_a_mask_get_a_sentence_that_says_what_to_do(
 
 def test_a_text_that_is_too_long_says_how_long_and_is_cut_on_request():
     long = "The cat sat on the mat. " * 20
-    at = type_in(open_page(), long)
+    at = type_in(ask(), long)
     count = re.search(
         r"This text has (\d+) tokens, and the model reads at most 64", at.warning[0].value.replace("\\", "")
     )
     assert count and int(count[1]) > 64 and at.text_input(key="language_text").value == long
-    check(at.button[[b.label for b in at.button].index("Cut it to what the model reads")].click().run())
+    check(button(at, "Cut it to what the model reads").click().run())
     assert long.startswith(at.text_input(key="language_text").value) and not at.warning
 
 
 def test_symbols_that_the_model_does_not_know_are_said_and_kept():
-    at = type_in(open_page(), "☃☃")
+    at = type_in(ask(), "☃☃")
     assert "none of these symbols" in at.warning[0].value and at.text_input(key="language_text").value == "☃☃"
     check(type_in(at, "The cat [MASK] ☃."))
     assert "tokens is unknown to the model" in said(at)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, sentence",
     [
@@ -325,7 +292,7 @@ def test_symbols_that_the_model_does_not_know_are_said_and_kept():
     ],
 )
 def test_a_model_that_cannot_be_had_gets_a_sentence_and_the_other_one_answers(name, sentence):
-    at = open_page()
+    at = ask()
     at.text_input(key="language_hub").set_value(name).run()
     if name == "some/absent":
         assert "has to be fetched" in said(at)
@@ -338,7 +305,7 @@ def test_a_model_that_cannot_be_had_gets_a_sentence_and_the_other_one_answers(na
 
 
 def test_another_model_is_loaded_by_its_name_with_its_own_mask():
-    at = open_page(language_text="The cat sat on the [MASK].", language_words="")
+    at = ask(language_text="The cat sat on the [MASK].", language_words="")
     at.text_input(key="language_hub").set_value("some/roberta-tiny").run()
     until(at, lambda: "some/roberta-tiny puts" in said(at))
     chips = next(c.proto for c in at.get("bidi_component") if c.proto.component_name == "sslviz_sentence_words")
@@ -354,7 +321,7 @@ def test_without_a_language_model_one_sentence_says_what_to_do(folder, monkeypat
     monkeypatch.setenv("SSLVIZ_ASSETS", str(tmp_path / "assets"))
     model_picker.models.clear()
     ui.models.clear()
-    at = open_page()
+    at = ask()
     assert not at.exception and "sslviz train mlm" in at.error[0].value
     model_picker.models.clear()
     ui.models.clear()
@@ -363,12 +330,13 @@ def test_without_a_language_model_one_sentence_says_what_to_do(folder, monkeypat
 # --- limits and what comes later ---
 
 
+@pytest.mark.slow
 def test_five_hundred_masks_are_refused_by_a_limit_that_is_said():
     """A link with them held half a core for minutes after its tab had closed."""
     started = time.perf_counter()
-    at = check(open_page(language_text="[MASK] " * 500))
+    at = check(ask(language_text="[MASK] " * 500))
     assert "3,500 characters, and at most 2,000 are read" in at.warning[0].value
-    check(open_page(language_text="[MASK] " * 280))
+    check(ask(language_text="[MASK] " * 280))
     at = check(type_in(at, "[MASK] " * 33))
     assert f"at most {MAX_MASKS}" in at.warning[0].value and not at.dataframe
     assert time.perf_counter() - started < 60
@@ -376,17 +344,18 @@ def test_five_hundred_masks_are_refused_by_a_limit_that_is_said():
     assert not at.warning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["Answer", "Layers", "Attention", "Loss", "Compare"])
 def test_what_takes_long_runs_where_it_can_be_stopped(view, monkeypatch):
     """Answers that take longer than a page's script may take come from the worker, and are the same."""
     address = {"language_text": "A dog sleeps under the old house.", "language_words": "1,3", "language_view": view}
-    at = check(open_page(**address))
+    at = check(ask(**address))
     quick, submitted = said(at), []
     monkeypatch.setattr(questions, "INLINE", 0.0)
     worker = ui.worker()
     submit = worker.submit
     monkeypatch.setattr(worker, "submit", lambda key, *a, **k: (submitted.append(key[1]), submit(key, *a, **k)))
-    at = open_page(**address)
+    at = ask(**address)
     until(at, lambda: said(at) == quick)
     assert submitted and set(submitted) <= set(questions.QUESTIONS)
     assert not at.error
@@ -394,10 +363,11 @@ def test_what_takes_long_runs_where_it_can_be_stopped(view, monkeypatch):
 
 def test_an_answer_that_would_take_too_long_is_refused_in_words(monkeypatch):
     monkeypatch.setattr(questions, "SPEED", 1.0)
-    at = check(open_page(language_text="A dog sleeps under the old barn.", language_words="1"))
+    at = check(ask(language_text="A dog sleeps under the old barn.", language_words="1"))
     assert "longer than the 120 s that one may take" in at.info[0].value
 
 
+@pytest.mark.slow
 def test_a_stopped_answer_is_kept_from_nobody(monkeypatch):
     """Stop ends the computation; a button asks for it again."""
     monkeypatch.setattr(questions, "INLINE", 0.0)
@@ -409,12 +379,12 @@ def test_a_stopped_answer_is_kept_from_nobody(monkeypatch):
             slow.append(question)
             for _ in range(300):
                 time.sleep(0.1)
-                options["progress"](0.1)
+                options["progress"](0.5)
         return asked(question, model, given, options)
 
     monkeypatch.setattr(questions, "answer", wait)
-    at = open_page(language_text="The dog sat on the old barn.", language_view="Compare")
-    at.button[[b.label for b in at.button].index("Stop")].click().run()
+    at = ask(language_text="The dog sat on the old barn.", language_view="Compare")
+    button(at, "Stop").click().run()
     until(at, lambda: "Compute it" in [b.label for b in at.button])
     at.button(key="language_again").click().run()
     until(at, lambda: "likelier" in said(at) or "cost the same" in said(at))
@@ -426,7 +396,7 @@ def test_the_words_stand_before_the_model_is_there(monkeypatch):
     loading.loader.clear()
     loaded, held = model_picker._load, threading.Event()
     monkeypatch.setattr(model_picker, "_load", lambda *given: held.wait(60) and loaded(*given))
-    at = check(open_page(language_text="The cat sat on the mat.", language_words="1"))
+    at = check(ask(language_text="The cat sat on the mat.", language_words="1"))
     names = [c.proto.component_name for c in at.get("bidi_component")]
     assert "sslviz_sentence_words" in names and "sslviz_candidates" not in names
     assert "Loading tiny-bert" in said(at)
@@ -435,6 +405,7 @@ def test_the_words_stand_before_the_model_is_there(monkeypatch):
     check(at)
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_to_load_says_why_and_is_tried_again(monkeypatch):
     monkeypatch.setattr(loading, "PATIENCE", 0.0)
     loading.loader.clear()
@@ -448,7 +419,7 @@ def test_a_model_that_fails_to_load_says_why_and_is_tried_again(monkeypatch):
         return loaded(name)
 
     monkeypatch.setattr(model_picker, "_load", fail)
-    at = open_page(language_text="The cat sat on the mat.", language_words="1")
+    at = ask(language_text="The cat sat on the mat.", language_words="1")
     until(at, lambda: at.error)
     assert "The weights are damaged" in at.error[0].value
     at.run()
@@ -456,6 +427,7 @@ def test_a_model_that_fails_to_load_says_why_and_is_tried_again(monkeypatch):
     assert len(tries) == 2
 
 
+@pytest.mark.slow
 def test_stored_answers_show_before_the_model_is_there(folder, bert, monkeypatch):
     """What is stored beside a model is what it says, and serves until the model is loaded."""
     place = folder / "models" / "tiny-bert"
@@ -467,7 +439,7 @@ def test_stored_answers_show_before_the_model_is_there(folder, bert, monkeypatch
         loaded, held = model_picker._load, threading.Event()
         monkeypatch.setattr(model_picker, "_load", lambda *given: held.wait(60) and loaded(*given))
         for text, words in EXAMPLES.items():
-            at = check(open_page(language_text=text, language_words=",".join(map(str, words))))
+            at = check(ask(language_text=text, language_words=",".join(map(str, words))))
             best = predict.fill(bert, text, words=words)[0].predictions[0]
             assert f"tiny-bert puts “{best.token}” first with" in said(at), text
         check(at.segmented_control(key="language_view").set_value("Layers").run())
@@ -503,23 +475,24 @@ def test_answers_of_other_weights_are_not_shown(folder, tmp_path):
     assert answers.read(place) is answers.NOTHING
 
 
+@pytest.mark.slow
 def test_the_copied_address_restores_what_is_seen():
     """View, sentence, masks, temperature, layer and head."""
     address = {"language_text": "The cat sat on the mat.", "language_words": "1", "language_view": "Answer"}
-    at = check(open_page(**address | {"language_temperature": "0.5", "language_top_k": "5"}))
+    at = check(ask(**address | {"language_temperature": "0.5", "language_top_k": "5"}))
     assert at.slider(key="language_temperature").value == 0.5 and at.slider(key="language_top_k").value == 5
-    at = check(open_page(**address | {"language_view": "Attention", "language_head": "6"}))
+    at = check(ask(**address | {"language_view": "Attention", "language_head": "6"}))
     assert "layer 2, head 3" in said(at)
-    at = check(open_page(**address | {"language_view": "Loss", "language_seed": "7", "language_rate": "40"}))
+    at = check(ask(**address | {"language_view": "Loss", "language_seed": "7", "language_rate": "40"}))
     assert at.number_input(key="language_seed").value == 7 and at.slider(key="language_rate").value == 40
     at.number_input(key="language_seed").set_value(8).run()
-    assert at.query_params["language_seed"] in ("8", ["8"])
-    at = check(open_page(language_text="The [MASK] sat on the old mat by the door."))  # no words: none are masked
+    assert param(at, "language_seed") == "8"
+    at = check(ask(language_text="The [MASK] sat on the old mat by the door."))  # no words: none are masked
     assert at.session_state["language_words"] == ()
 
 
 def test_letters_that_touch_a_mask_belong_to_its_word(bert):
-    at = check(open_page(language_text="He was [MASK]s.", language_words=""))
+    at = check(ask(language_text="He was [MASK]s.", language_words=""))
     assert "puts" in said(at)
     best = predict.fill(bert, "He was [MASK]s.")[0].predictions[0].token
     assert f"“{best}” first" in said(at)
@@ -536,8 +509,9 @@ def test_the_striking_head_is_the_one_whose_mask_looks_most_at_another_word():
     assert attention.striking(weights, ("[CLS]", "cat", "[MASK]", "."), (2,)) == 3
 
 
+@pytest.mark.slow
 def test_a_head_is_chosen_by_number_and_the_rollout_by_name():
-    at = open_page(language_view="Attention")
+    at = ask(language_view="Attention")
     at.number_input(key="language_layer").set_value(2).run()
     at.number_input(key="language_nth").set_value(3).run()
     assert at.session_state["language_head"] == 6 and "In layer 2, head 3," in said(check(at))
@@ -548,8 +522,9 @@ def test_a_head_is_chosen_by_number_and_the_rollout_by_name():
 # --- the loss ---
 
 
+@pytest.mark.slow
 def test_training_is_real_private_and_undone(bert):
-    at = open_page(language_view="Loss", language_text="The cat sat on the mat.", language_words="5")
+    at = ask(language_view="Loss", language_text="The cat sat on the mat.", language_words="5")
     at.text_area(key="language_mine").set_value("The cat sat on the table.\nA cat sat on the table.").run()
     at.select_slider(key="language_steps").set_value(80).run()
     at.select_slider(key="language_lr").set_value(1e-3).run()
@@ -566,7 +541,7 @@ def test_training_is_real_private_and_undone(bert):
     assert "your copy of tiny-bert puts" in said(at)
     check(at.button(key="language_undo").click().run())
     assert "your copy" not in said(at) and "tiny-bert puts" in said(at)
-    other = check(open_page())
+    other = check(ask())
     assert "your copy" not in said(other)
 
 
@@ -605,14 +580,14 @@ def test_copies_are_one_an_owner_and_bounded(monkeypatch, bert):
 
 def test_the_task_shows_the_losses_of_the_places_that_it_masked(bert):
     text = "The cat sat on the mat."
-    at = check(open_page(language_view="Loss", language_text=text, language_words=""))
+    at = check(ask(language_view="Loss", language_text=text, language_words=""))
     rows = adapt.masked_losses(bert, text, seed=0, rate=0.15)
     shown = at.dataframe[0].value
     assert list(shown["Original"]) == [row.original for row in rows]
     assert f"loss {sum(row.loss for row in rows) / len(rows):.2f} nats" in said(at)
     before = list(shown["Place"])
     for _ in range(5):
-        at.button[[b.label for b in at.button].index("Mask again")].click().run()
+        button(at, "Mask again").click().run()
         if list(at.dataframe[0].value["Place"]) != before:
             return
     pytest.fail("another seed masks no other word")
@@ -629,13 +604,14 @@ def test_shares_add_up_to_the_whole_and_the_likelier_sentence_is_named(bert):
     total = predict.pseudo_log_likelihood(bert, text).total
     assert math.isclose(math.fsum(costs), -total, rel_tol=1e-6)
     better = "first" if total > predict.pseudo_log_likelihood(bert, other).total else "second"
-    at = check(open_page(language_view="Compare", language_text=text))
+    at = check(ask(language_view="Compare", language_text=text))
     at.text_input(key="language_other").set_value(other).run()
     assert f"The model finds the {better} likelier" in said(check(at))
 
 
+@pytest.mark.slow
 def test_a_pair_is_taken_and_a_sentence_that_cannot_be_scored_is_explained():
-    at = open_page(language_view="Compare")
+    at = ask(language_view="Compare")
     check(at.selectbox(key="language_pair").set_value("Agreement").run())
     assert at.text_input(key="language_text").value == compare.PAIRS["Agreement"][0]
     assert at.text_input(key="language_other").value == compare.PAIRS["Agreement"][1]
@@ -644,7 +620,7 @@ def test_a_pair_is_taken_and_a_sentence_that_cannot_be_scored_is_explained():
 
 
 def test_the_next_word_from_the_left_alone_and_the_next_sentence_both_ways(folder):
-    at = check(open_page(language_view="Next", language_text="The cat sat on the mat.", language_words="5"))
+    at = check(ask(language_view="Next", language_text="The cat sat on the mat.", language_words="5"))
     causal = language.load_causal("gpt2")
     first = predict.next_word(causal, "The cat sat on the", top_k=8)[0]
     assert f"“{first.token}” (gpt2, from the left, {plots.share(first.probability)})" in said(at)
@@ -659,7 +635,7 @@ def test_the_next_word_from_the_left_alone_and_the_next_sentence_both_ways(folde
 def test_without_the_hub_trigrams_and_the_masked_model_fill_the_gap(folder, monkeypatch, bert):
     monkeypatch.setenv("HF_HUB_CACHE", str(folder / "empty"))
     text = "The men got on the ship of the sea."
-    at = check(open_page(language_view="Next", language_text=text, language_words="5"))
+    at = check(ask(language_view="Next", language_text=text, language_words="5"))
     counts = trigram.load(assets_dir() / "models" / "bert-mini" / trigram.FILE)
     read = [None if word == "ship" else word for word in text.lower().replace(".", " .").split()]
     left, both = counts.predict(read[:6], 5, right=False), counts.predict(read, 5)
@@ -675,7 +651,7 @@ def test_without_the_hub_trigrams_and_the_masked_model_fill_the_gap(folder, monk
     cold = told
     check(at.slider(key="language_next_temperature").set_value(0.2).run())
     assert said(at) != cold
-    at = check(open_page(language_view="Next", language_text="The men got on the", language_words=""))
+    at = check(ask(language_view="Next", language_text="The men got on the", language_words=""))
     assert "Click a word to write the sentence on" in said(at)
 
 
@@ -687,7 +663,7 @@ def test_a_typed_mask_is_one_gap_to_the_trigrams(folder):
         ("The <mask> sat on the mat.", ""),
         ("The cat sat on the mat.", "1"),
     ):
-        at = check(open_page(language_view="Next", language_text=text, language_words=words))
+        at = check(ask(language_view="Next", language_text=text, language_words=words))
         found[text] = re.findall(r"“(\S+)” \(Trigrams, both sides, ([^)]+)\)", said(at))
     assert len(set(map(tuple, found.values()))) == 1 and len(next(iter(found.values()))) == 1
 
@@ -711,7 +687,7 @@ def test_two_sentences_are_compared_in_one_place(bert):
     assert two_places.shared_words(text, other) == {0: 0, 2: 2, 3: 3, 4: 4, 5: 5}
     assert two_places.shared_words("The old cat sat.", "The cat sat.") == {0: 0, 2: 1, 3: 2}
     assert two_places.shared_words("Cats sit.", "Every dog runs off.") == {}
-    at = check(open_page(language_view="Compare", language_text=text, language_other=other, language_compared="5"))
+    at = check(ask(language_view="Compare", language_text=text, language_other=other, language_compared="5"))
     found = predict.two_places(bert, text, other, words=(5, 5))
     assert at.selectbox(key="language_compared_word").value == 5
     n = int(np.abs(found.first - found.second).argmax())
@@ -749,13 +725,13 @@ def test_expectations_of_two_places_are_those_of_each_alone(bert):
 def test_one_press_takes_a_known_model_and_the_server_remembers_others(monkeypatch):
     """Where the Hub can't be reached the reason is said, and the model that is here answers on."""
     model_picker.remembered().clear()
-    at = open_page(language_text="The cat sat on the [MASK].", language_words="")
+    at = ask(language_text="The cat sat on the [MASK].", language_words="")
     assert all(
         f"{megabytes} MB to fetch, {licence}" in said(at) for _, megabytes, licence in model_picker.KNOWN.values()
     )
     at.text_input(key="language_hub").set_value("some/roberta-tiny").run()
     until(at, lambda: "some/roberta-tiny puts" in said(at))
-    other = check(open_page(language_text="The cat sat on the [MASK].", language_words=""))
+    other = check(ask(language_text="The cat sat on the [MASK].", language_words=""))
     other.button(key="language_known_some/roberta-tiny").click().run()  # another session
     until(other, lambda: "some/roberta-tiny puts" in said(other))
     assert other.text_input(key="language_hub").value == "some/roberta-tiny"
@@ -778,7 +754,7 @@ def test_a_hub_that_falls_silent_holds_nobody_up(monkeypatch):
     monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
     load = language.load
     monkeypatch.setattr(language, "load", lambda name, progress=None: load(name, progress=progress, wait_seconds=3))
-    at = open_page()
+    at = ask()
     at.text_input(key="language_hub").set_value("some/silent").run()
     began = time.monotonic()
     at.button(key="language_fetch").click().run()
@@ -793,7 +769,7 @@ def test_a_hub_that_falls_silent_holds_nobody_up(monkeypatch):
 
 
 def test_the_command_and_the_script_on_show_give_the_answer_on_show(capsys):
-    at = check(open_page(language_text="The cat's mat isn't “red”.", language_words="2"))
+    at = check(ask(language_text="The cat's mat isn't “red”.", language_words="2"))
     command, script = (code.value for code in at.code[-2:])
     assert cli.main(shlex.split(command)[1:]) == 0
     printed = json.loads(capsys.readouterr().out)

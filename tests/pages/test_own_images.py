@@ -6,17 +6,16 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from ownimages import arrays
 from streamlit.testing.v1 import AppTest
+from visiting import ROOT, button, open_page, said, until
 
 from sslviz import ui
 from sslviz.jobs import uploads
 
-ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
 
 
@@ -33,12 +32,6 @@ def file_of(n_train=20, n_test=10, **changes):
     return buffer.getvalue()
 
 
-def train_page() -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=200)
-    at.run()
-    return at.switch_page("pages/train.py").run()
-
-
 def bring(at: AppTest, name: str, content: bytes, *, what="Own images (.npz)") -> AppTest:
     uploader = next(one for one in at.file_uploader if one.label == what)
     uploader.set_value((name, content, "application/octet-stream"))
@@ -46,17 +39,13 @@ def bring(at: AppTest, name: str, content: bytes, *, what="Own images (.npz)") -
 
 
 def text(at: AppTest) -> str:
-    found = [m.value for m in (*at.markdown, *at.caption, *at.error)] + [code.value for code in at.code]
-    return "\n".join(found).replace("\\", "")
-
-
-def button(at: AppTest, label: str):
-    return next(b for b in at.button if b.label == label)
+    """What the page says, and the commands that it shows."""
+    return "\n".join([said(at), *(code.value for code in at.code)])
 
 
 @pytest.mark.parametrize(("n_train", "n_test"), [(3, 2), (2, 1), (40, 5)])
 def test_small_sets_are_taken_and_drawn(n_train, n_test):
-    at = bring(train_page(), "My tiny set.npz", file_of(n_train, n_test))
+    at = bring(open_page("train"), "My tiny set.npz", file_of(n_train, n_test))
     assert not at.exception and not at.error
     assert "Own images: My tiny set.npz" in text(at) and f"{n_train} training and {n_test} test images" in text(at)
     assert "What goes in: images of My tiny set" in text(at)
@@ -66,7 +55,7 @@ def test_small_sets_are_taken_and_drawn(n_train, n_test):
 def test_copies_are_said_and_no_place_of_the_server_is(folders):
     made = arrays()
     made["x_test"][:4] = made["x_train"][:4]
-    at = bring(train_page(), "a.npz", file_of(**made))
+    at = bring(open_page("train"), "a.npz", file_of(**made))
     assert "4 of the test images are copies of training images" in text(at)
     assert str(folders) not in text(at) and "sslviz train simclr a.npz" in text(at)
 
@@ -83,7 +72,7 @@ def test_copies_are_said_of_own_files_beside_every_page(tmp_path):
 
 
 def test_a_refused_upload_disarms_training_until_it_is_gone():
-    at = bring(train_page(), "names.npz", file_of(class_names=np.array(["a"] * 10)))
+    at = bring(open_page("train"), "names.npz", file_of(class_names=np.array(["a"] * 10)))
     assert len(at.error) == 1 and "class_names in names.npz has “a” 10 times" in text(at)
     assert button(at, "Train").disabled and button(at, "Measure first").disabled
     assert "Training waits" in text(at)
@@ -92,7 +81,7 @@ def test_a_refused_upload_disarms_training_until_it_is_gone():
 
 
 def test_own_images_can_be_left_taken_up_again_and_deleted(folders):
-    at = bring(train_page(), "a.npz", file_of())
+    at = bring(open_page("train"), "a.npz", file_of())
     button(at, "Use others").click().run()
     assert "Own images: a.npz" not in text(at)
     again = next(box for box in at.selectbox if box.label == "Brought before")
@@ -103,8 +92,10 @@ def test_own_images_can_be_left_taken_up_again_and_deleted(folders):
     assert "Own images: a.npz" not in text(at) and "What goes in: images of MNIST" in text(at)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_refused_is_one_sentence():
-    at = bring(train_page(), "friend.safetensors", b"\x80\x04not a model", what="Model (.safetensors)")
+    at = bring(open_page("train"), "friend.safetensors", b"\x80\x04not a model", what="Model (.safetensors)")
+    until(at, lambda: at.error)
     assert not at.exception and len(at.error) == 1 and "friend.safetensors" in text(at)
 
 
@@ -123,13 +114,11 @@ def test_images_without_labels_are_shown_wherever_labels_are_not_needed(tmp_path
     list(store_maps(tmp_path / "models" / "mine"))
     ui.models.clear()
     try:
-        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=200)
-        at.query_params["data"], at.query_params["model"] = "no labels", "mine"
-        at.run()
+        at = open_page(data="no labels", model="mine")
         for page in ["home", "embeddings", "train", *(["vae"] if method == "vae" else [])]:
             at.switch_page(f"pages/{page}.py").run()
             assert not at.exception and not at.error, (page, text(at))
-            assert at.selectbox(key="scene_data").value == str(path), page
+            assert at.selectbox(key="selection_data").value == str(path), page
             assert str(tmp_path) not in text(at), page  # no place of this server
         at.switch_page("pages/probe.py").run()
         assert len(at.error) == 1 and "no labels, which a probe needs" in text(at)

@@ -1,15 +1,12 @@
 """The view of sentence vectors through AppTest, on a tiny model and a few of the bundled sentences."""
 
 import json
-import os
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 import tinytext
 from streamlit.testing.v1 import AppTest
+from visiting import check, open_page, places, said, until
 
 from sslviz import plots
 from sslviz.bundled import topics as drawn
@@ -18,10 +15,8 @@ from sslviz.language import model as language
 from sslviz.language import topics
 from sslviz.ui.language import vectors
 
-ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Two own models, one of them finished, and an assets folder with a few sentences of each class."""
     root = tmp_path_factory.mktemp("vectors")
@@ -32,46 +27,25 @@ def folder(tmp_path_factory):
         for label, name in enumerate(found.class_names):
             lines += [f"{split}\t{name}\t{found.x[row]}" for row in np.flatnonzero(found.y == label)[:n]]
     (root / "assets" / "data" / "topics.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    environment = {"SSLVIZ_ASSETS": str(root / "assets"), "SSLVIZ_MODELS": str(root / "models")}
-    os.environ |= environment
     for name in ("tiny-bare", "tiny-done"):
         path = tinytext.write("bert", root / "models" / name)
         (path / "card.json").write_text(json.dumps({"method": "mlm", "dataset": "words"}), encoding="utf-8")
-    drawn.finish(root / "models" / "tiny-done")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield root
-    for key in environment:
-        del os.environ[key]
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    with places(SSLVIZ_ASSETS=root / "assets", SSLVIZ_MODELS=root / "models"):
+        drawn.finish(root / "models" / "tiny-done")
+        yield root
 
 
-def open_page(model: str, **address: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
-    for key, value in ({"language_model": model, "language_view": "Sentences"} | address).items():
-        at.query_params[key] = value
-    at.run()
-    return at.switch_page("pages/language.py").run()
-
-
-def check(at: AppTest) -> AppTest:
-    assert not at.exception, at.exception
-    assert not at.error, [e.value for e in at.error]
-    return at
-
-
-def said(at: AppTest) -> str:
-    """What the page says, without the signs that escape Markdown."""
-    return "\n".join(element.value for kind in (at.markdown, at.caption) for element in kind).replace("\\", "")
+def open_view(model: str) -> AppTest:
+    return check(open_page("language", language_model=model, language_view="Sentences"))
 
 
 def label_of(at: AppTest, text: str):
     return next(button for button in at.button if text in button.label)
 
 
+@pytest.mark.slow
 def test_a_finished_model_is_shown_before_anything_is_computed(folder):
-    at = check(open_page("tiny-done"))
+    at = open_view("tiny-done")
     card = json.loads((folder / "models" / "tiny-done" / "card.json").read_text(encoding="utf-8"))
     value = card["results"]["topics"]["linear"][-1]
     assert plots.percent_interval(value, accuracy_interval(value, 64), 64) in said(at)
@@ -85,17 +59,14 @@ def test_a_finished_model_is_shown_before_anything_is_computed(folder):
     assert plots.percent_interval(value, accuracy_interval(value, 64), 64) in said(at)
 
 
+@pytest.mark.slow
 def test_without_vectors_a_bag_of_words_is_shown_and_the_rest_is_computed_on_request(folder):
-    at = check(open_page("tiny-bare"))
+    at = open_view("tiny-bare")
     assert at.segmented_control(key="language_space").options == ["bag of words"]
     assert "without the word that they define" in said(at)
     check(label_of(at, "Compute the vectors of tiny-bare").click().run())
-    for _ in range(1000):
-        if "Layer 0" in said(at) or "does best with" in said(at):
-            break
-        time.sleep(0.2)
-        at.run()
-    assert "does best with" in said(check(at))
+    until(at, "does best with")
+    check(at)
     assert at.segmented_control(key="language_space").options == ["tiny-bare", "untrained", "bag of words"]
     at.segmented_control(key="language_space").set_value("tiny-bare").run()
     judged = topics.evaluate_layers(language.load("tiny-bare"))
@@ -107,8 +78,9 @@ def test_without_vectors_a_bag_of_words_is_shown_and_the_rest_is_computed_on_req
         assert "has a place too" in said(at)
 
 
-def test_a_clicked_sentence_comes_with_its_nearest():
-    at = open_page("tiny-done")
+@pytest.mark.slow
+def test_a_clicked_sentence_comes_with_its_nearest(folder):
+    at = open_view("tiny-done")
     test = topics.load_topics("test")
     at.session_state["language_topic"] = 20
     check(at.run())

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from tinyruns import MODELS
+from visiting import button, check, components, open_page, param, places, said
 
 from sslviz import cli, plots, ui
 from sslviz.bundled import recipes
@@ -21,33 +23,18 @@ from sslviz.errors import ErrorCode
 from sslviz.jobs import protocol, record, request
 from sslviz.jobs.limits import Guest
 from sslviz.jobs.process import RunProcess
-from sslviz.methods.encoders import EncoderConfig
-from sslviz.methods.moco import MoCoConfig
-from sslviz.methods.simclr import SimCLRConfig
-from sslviz.methods.vae import VAEConfig
 from sslviz.store import embeddings
 from sslviz.training.config import config_for
 from sslviz.training.loop import fit
-from sslviz.ui.training import console, curves, view
-
-ROOT = Path(__file__).parents[2]
-TINY = EncoderConfig(channels=1, widths=(8, 8), strides=(2, 2), pool=1)
-MODELS = {
-    "vae": VAEConfig(hidden=16, latent_dim=4),
-    "simclr": SimCLRConfig(TINY, 16, 8),
-    "moco": MoCoConfig(TINY, 16, 8, queue_size=64),
-}
+from sslviz.ui.training import console, curves, keep, view
 
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory):
     """A folder of own models."""
-    with pytest.MonkeyPatch.context() as patch:
-        path = tmp_path_factory.mktemp("models")
-        patch.setenv("SSLVIZ_MODELS", str(path))
-        st.cache_resource.clear()
+    path = tmp_path_factory.mktemp("models")
+    with places(SSLVIZ_MODELS=path):
         yield path
-        st.cache_resource.clear()
 
 
 @pytest.fixture(scope="module")
@@ -82,34 +69,16 @@ def finished(folder):
     return train
 
 
-def open_page(**address: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=200)
-    for key, value in address.items():
-        at.query_params[key] = value
-    at.run()
-    return at.switch_page("pages/train.py").run()
-
-
-def check(at: AppTest) -> AppTest:
-    assert not at.exception, at.exception
-    assert not at.error, [e.value for e in at.error]
-    return at
-
-
-def words(at: AppTest) -> str:
-    return "\n".join(m.value for m in (*at.markdown, *at.caption, *at.info, *at.warning))
-
-
-def unpacked(proto) -> dict:
-    """What a component is given; see `sslviz.ui.component`."""
-    given = json.loads(proto.json or proto.mixed.json)
-    return given["packed"][0] if "packed" in given else given
+@pytest.fixture(autouse=True)
+def alone(request, monkeypatch):
+    """Quick tests start no process that compares the new model with the bundled ones; slow ones do."""
+    if not request.node.get_closest_marker("slow"):
+        monkeypatch.setattr(keep, "_compared", lambda selection: None)
 
 
 def drawings(at: AppTest) -> dict[str, dict]:
     """What the figures that change in place draw, by title."""
-    found = [unpacked(part.proto) for part in at.get("bidi_component")]
-    return {drawn["title"]: drawn for drawn in found if "panels" in drawn}
+    return {drawn["title"]: drawn for drawn in components(at) if "panels" in drawn}
 
 
 def titles(at: AppTest) -> str:
@@ -123,13 +92,9 @@ def computed(at: AppTest) -> AppTest:
     return check(at.run())
 
 
-def button(at: AppTest, label: str):
-    return next(b for b in at.button if b.label == label)
-
-
 def test_the_form_shows_what_goes_in_and_follows_the_method():
-    at = check(open_page())
-    assert at.title[0].value == "Train" and "What goes in" in words(at) and "Where simclr-mnist has ended" in words(at)
+    at = check(open_page("train"))
+    assert at.title[0].value == "Train" and "What goes in" in said(at) and "Where simclr-mnist has ended" in said(at)
     assert [e.label for e in at.expander][-3:] == ["The mathematics", "Reproduce", "Input, process, outcome"]
     for method in ("vae", "moco"):
         check(at.segmented_control(key="method").set_value(method).run())
@@ -140,23 +105,27 @@ def test_the_form_shows_what_goes_in_and_follows_the_method():
 
 
 def test_what_is_typed_stays_and_bad_names_are_one_sentence():
-    at = open_page()
+    at = open_page("train")
     at.text_input(key="train_name").set_value("../Escape").run()
-    assert not at.exception and len(at.error) == 1 and "model's name" in at.error[0].value.replace("\\", "")
+    assert not at.exception and len(at.error) == 1 and "model's name" in at.error[0].value
     assert at.text_input(key="train_name").value == "../Escape"
 
 
+@pytest.mark.slow
 def test_an_unknown_run_is_one_sentence_and_the_form():
     for value in ("nowhere", "../../etc/passwd", "x" * 500, "<script>"):
-        at = check(open_page(run=value))
-        assert "no run with this address" in words(at) and button(at, "Train")
+        at = check(open_page("train", run=value))
+        assert "no run with this address" in said(at) and button(at, "Train")
         assert "run" not in at.query_params
 
 
-@pytest.mark.parametrize("method", MODELS)
+SLOW = [pytest.param(method, marks=pytest.mark.slow) for method in MODELS if method != "simclr"]
+
+
+@pytest.mark.parametrize("method", ["simclr", *SLOW])
 def test_a_finished_run_shows_its_curves_pictures_and_model(method, finished):
-    at = check(open_page(run=finished(method)))
-    text, drawn = words(at), titles(at)
+    at = check(open_page("train", run=finished(method)))
+    text, drawn = said(at), titles(at)
     assert "The pretext loss and its parts" in drawn and "PCA of h" in drawn
     expected = {
         "vae": ("reconstructions", "Samples"),
@@ -168,19 +137,23 @@ def test_a_finished_run_shows_its_curves_pictures_and_model(method, finished):
     assert re.search(r"epoch \d", text) and at.query_params["run"]
     assert all(drawn["alt"] for drawn in drawings(at).values())
     first = drawings(at)["PCA of h, held-out images"]
-    at = computed(at)
-    shown = at.dataframe[-1].value
-    assert next(iter(shown["Model"])) == f"tiny-{method}" and len(shown) > 1  # beside the bundled ones
-    for column in ("Linear probe", "k-NN"):  # one protocol, with its interval
-        assert all(re.fullmatch(r"[\d.]+ % \([\d.]+ to [\d.]+\)", value) for value in shown[column])
-    assert "One protocol for all" in words(at) and "one training seed" in words(at)
     slider = at.select_slider(key="train_back")
     check(slider.set_value(slider.options.index(slider.options[0])).run())
     assert drawings(at)["PCA of h, held-out images"] != first
 
 
+@pytest.mark.slow
+def test_a_finished_model_is_compared_with_the_bundled_ones(finished):
+    at = computed(check(open_page("train", run=finished("vae"))))
+    shown = at.dataframe[-1].value
+    assert next(iter(shown["Model"])) == "tiny-vae" and len(shown) > 1  # beside the bundled ones
+    for column in ("Linear probe", "k-NN"):  # one protocol, with its interval
+        assert all(re.fullmatch(r"[\d.]+ % \([\d.]+ to [\d.]+\)", value) for value in shown[column])
+    assert "One protocol for all" in said(at) and "one training seed" in said(at)
+
+
 def test_the_command_that_is_shown_repeats_the_run(finished, monkeypatch):
-    at = check(open_page(run=finished("simclr")))
+    at = check(open_page("train", run=finished("simclr")))
     line = next(code.value for code in at.code if code.value.startswith("sslviz train"))
     found = []
     monkeypatch.setattr("sslviz.training.loop.fit", lambda config: found.append(config) or iter([]))
@@ -193,27 +166,28 @@ def test_the_command_that_is_shown_repeats_the_run(finished, monkeypatch):
     assert found[1] == config
 
 
+@pytest.mark.slow
 def test_the_model_is_at_once_in_every_pages_list(finished, folder):
-    at = open_page()
+    at = open_page("train")
     finished("vae")
     at.query_params["run"] = finished("vae")
     check(at.run())
     at.switch_page("pages/embeddings.py").run()
-    assert "tiny-vae" in at.selectbox(key="scene_model").options
-    at.selectbox(key="scene_model").set_value("tiny-vae").run()
+    assert "tiny-vae" in at.selectbox(key="selection_model").options
+    at.selectbox(key="selection_model").set_value("tiny-vae").run()
     check(at)
 
 
 def test_a_stopped_run_offers_to_go_on(finished):
-    at = check(open_page(run=finished("simclr", stop=True)))
-    assert "Go on" in words(at) and button(at, "Go on") and "Stopped at step 15" in words(at).replace("\\", "")
+    at = check(open_page("train", run=finished("simclr", stop=True)))
+    assert "Go on" in said(at) and button(at, "Go on") and "Stopped at step 15" in said(at)
     check(button(at, "New run").click().run())
     assert button(at, "Train") and "run" not in at.query_params
 
 
 def test_a_stopped_run_says_the_step_from_which_it_goes_on(finished):
-    at = check(open_page(run=finished("simclr", stop=True)))
-    assert "resumes it from step 15" in words(at)
+    at = check(open_page("train", run=finished("simclr", stop=True)))
+    assert "resumes it from step 15" in said(at)
     run = console.run_queue()._runs[finished("simclr", stop=True)].record
     assert "starts again from step 0" in console.kept(replace(run, saved_step=0))
     assert "Nothing of it was kept" in console.kept(replace(run, folder=Path("/nowhere")))
@@ -226,7 +200,7 @@ def test_a_run_that_has_trained_says_what_it_stores_and_can_be_downloaded(finish
     before = run.record
     try:
         run.record = replace(before, state="storing", storing="umap")
-        at = check(open_page(run=identity))
+        at = check(open_page("train", run=identity))
         labels = {b.label for b in at.button}
         assert "Leave the maps" in labels and not labels & {"Pause", "Play", "One step", "Rename"}
         assert [d.proto.label for d in at.get("download_button")] == ["Download"]
@@ -235,7 +209,7 @@ def test_a_run_that_has_trained_says_what_it_stores_and_can_be_downloaded(finish
         run.record = before
 
 
-def test_every_state_has_its_words(finished):
+def test_every_state_has_its_said(finished):
     console.run_queue().record(finished("vae"))
     done = console.run_queue()._runs[finished("vae")].record
     assert view.doing(done).startswith("Trained, step 20 of ")
@@ -246,17 +220,19 @@ def test_every_state_has_its_words(finished):
 
 
 def test_the_address_brings_method_encoder_and_budget_back():
-    at = check(open_page(method="vae", train_encoder="plane", train_minutes="7"))
+    at = check(open_page("train", method="vae", train_encoder="plane", train_minutes="7"))
     assert at.segmented_control(key="method").value == "vae" and at.selectbox(key="train_encoder").value == "plane"
     assert at.number_input(key="train_minutes").value == 7
     assert "--model.latent-dim 2" in "".join(code.value for code in at.code) and "--minutes 7" in at.code[1].value
-    at = check(open_page(method="gan", train_encoder="nope", train_minutes="1e99"))  # what can't be is left aside
+    at = check(
+        open_page("train", method="gan", train_encoder="nope", train_minutes="1e99")
+    )  # what can't be is left aside
     assert at.segmented_control(key="method").value == request.DEFAULT
     check(at.segmented_control(key="method").set_value("vae").run())
 
 
 def test_only_what_acts_here_is_in_the_sidebar():
-    at = check(open_page())
+    at = check(open_page("train"))
     assert [box.label for box in at.sidebar.selectbox] == ["Dataset"] and "model" not in at.query_params
 
 
@@ -266,13 +242,14 @@ def test_before_the_first_step_there_are_words_and_no_empty_axes(finished):
     before = run.record
     try:
         run.record = replace(before, points=(), snapshots=(), losses={})
-        at = check(open_page(run=finished("vae")))
+        at = check(open_page("train", run=finished("vae")))
         assert drawings(at) == {}
-        assert "appears here with the first step" in words(at) and "first evaluation comes before" in words(at)
+        assert "appears here with the first step" in said(at) and "first evaluation comes before" in said(at)
     finally:
         run.record = before
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_is_offered_again(finished, folder):
     identity = finished("simclr", stop=True)
     file = folder / "tiny-simclr-stopped" / record.RECORD
@@ -280,8 +257,8 @@ def test_a_run_that_was_cut_off_is_offered_again(finished, folder):
     try:
         file.write_text(kept.replace('"state": "stopped"', '"state": "running"'))
         st.cache_resource.clear()
-        at = check(open_page(run=identity))
-        assert "The server ended in mid-run, at step 15" in words(at) and button(at, "Go on")
+        at = check(open_page("train", run=identity))
+        assert "The server ended in mid-run, at step 15" in said(at) and button(at, "Go on")
     finally:
         file.write_text(kept)
         st.cache_resource.clear()
@@ -293,21 +270,21 @@ def test_a_run_that_failed_is_one_sentence(finished, folder):
     run = console.run_queue()._runs[identity]
     failed = protocol.Failed(ErrorCode.LOSS_NOT_FINITE, "It diverged.")
     run.record = replace(record.heard(run.record, failed), state="failed")
-    at = open_page(run=identity)
-    assert not at.exception and len(at.error) == 1 and "tenth of the learning rate" in words(at)
+    at = open_page("train", run=identity)
+    assert not at.exception and len(at.error) == 1 and "tenth of the learning rate" in said(at)
 
 
+@pytest.mark.slow
 def test_two_tabs_are_one_person(monkeypatch):
     """The second tab knows the address: it shows the run, and may not start another beside it."""
     gate = threading.Event()
     monkeypatch.setattr(RunProcess, "work", lambda self: gate.wait(120) and self.ended(0))
-    first = open_page()
+    first = open_page("train")
     check(button(first, "Train").click().run())
-    identity = first.query_params["run"]
-    identity = identity[0] if isinstance(identity, list) else identity
-    stranger = check(open_page())
+    identity = param(first, "run")
+    stranger = check(open_page("train"))
     assert button(stranger, "Train") and "run" not in stranger.query_params  # nobody else's run is told
-    second = check(open_page(run=identity))
+    second = check(open_page("train", run=identity))
     assert button(second, "Stop")
     button(second, "Stop").click().run()
     gate.set()
@@ -315,7 +292,7 @@ def test_two_tabs_are_one_person(monkeypatch):
         if console.run_queue().of(Guest(first.session_state["owner"])) is None:
             break
         time.sleep(0.1)
-    assert "Stopped" in words(check(first.run()))
+    assert "Stopped" in said(check(first.run()))
 
 
 def test_maps_are_turned_onto_one_another():

@@ -1,60 +1,22 @@
 """The decode page: the bound that its formula states, bounds of what z tells, ways judged alike, and its address."""
 
-import os
 import re
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
-from tinyimages import make_models
+from visiting import check, open_page, said, until
 
 from sslviz import plots
 from sslviz.data.images import load_images
 from sslviz.store import checkpoint
 from sslviz.ui import decoding
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
-    os.environ["SSLVIZ_MODELS"] = str(folder)
-    st.cache_resource.clear()
-    yield folder
-    del os.environ["SSLVIZ_MODELS"]
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("on_pages")
 
 
 def open_view(model: str, view: str, **address: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for key, value in {"model": model, "vae_view": view, **address}.items():
-        at.query_params[key] = value
-    at.run()
-    return check(at.switch_page("pages/vae.py").run())
-
-
-def check(at: AppTest) -> AppTest:
-    assert not at.exception, at.exception
-    assert not at.error, [e.value for e in at.error]
-    return at
-
-
-def words(at: AppTest) -> str:
-    return "\n".join(m.value for m in at.markdown).replace("\\", "")
-
-
-def until(at: AppTest, text: str) -> str:
-    for _ in range(300):
-        if re.search(text, words(at)):
-            return words(at)
-        time.sleep(0.2)
-        check(at.run())
-    raise AssertionError(words(at))
+    return check(open_page("vae", model=model, vae_view=view, **address))
 
 
 def test_the_page_shows_the_bound_of_the_card_and_says_how_it_is_drawn():
@@ -65,6 +27,7 @@ def test_the_page_shows_the_bound_of_the_card_and_says_how_it_is_drawn():
     assert "one sample of z, seed 0" in text
 
 
+@pytest.mark.slow
 def test_of_a_part_of_the_test_set_it_is_said():
     text = until(open_view("vae-fashion", "Reconstruct"), "All 2,000")
     card, model = checkpoint.load_card("vae-fashion"), checkpoint.load("vae-fashion")
@@ -72,6 +35,7 @@ def test_of_a_part_of_the_test_set_it_is_said():
     assert f"All 2,000 bundled test images: {plots.nats(found['negative_elbo'])}" in text
 
 
+@pytest.mark.slow
 def test_kl_is_called_an_upper_bound_and_nothing_is_carried():
     for view in ("Plane", "Traverse"):
         text = until(open_view("vae-mnist-2d", view), "upper bound")
@@ -85,6 +49,7 @@ def test_ways_are_compared_with_their_own_ends_where_the_bound_can_judge():
     assert "16 samples of z each, seed 0" in text and "What each picture costs" in text and "dearer" not in text
 
 
+@pytest.mark.slow
 def test_no_costs_of_ways_are_drawn_where_grey_is_cheaper_than_real_images():
     at = open_view("vae-cifar10", "Interpolate")
     text = until(at, "No costs are compared here")
@@ -92,26 +57,28 @@ def test_no_costs_of_ways_are_drawn_where_grey_is_cheaper_than_real_images():
     assert "What each picture costs" not in text and not at.get("plotly_chart")  # the pictures alone
 
 
-@pytest.mark.parametrize(("model", "said"), [("vae-mnist", True), ("vae-fashion", False), ("vae-cifar10", False)])
-def test_undecided_pixels_are_told_only_where_they_say_something(model, said):
-    assert ("undecided" in words(open_view(model, "Sample"))) == said
+@pytest.mark.parametrize(("model", "told"), [("vae-mnist", True), ("vae-fashion", False), ("vae-cifar10", False)])
+def test_undecided_pixels_are_told_only_where_they_say_something(model, told):
+    assert ("undecided" in said(open_view(model, "Sample"))) == told
 
 
+@pytest.mark.slow
 def test_the_address_restores_view_seed_spread_and_images():
     at = open_view("tiny-vae", "Sample", vae_seed="7", vae_spread="0.4")
     assert at.segmented_control(key="vae_view").value == "Sample"
     assert at.number_input(key="vae_seed").value == 7 and at.slider(key="vae_spread").value == 0.4
-    assert "Seed 7, spread 0.4" in words(at)
+    assert "Seed 7, spread 0.4" in said(at)
     at = open_view("tiny-vae", "Reconstruct", vae_which="Costliest")
     assert at.segmented_control(key="vae_which").value == "Costliest"
     y = load_images("mnist", "test", bundled=True).y.numpy()
     four, nine = (int(np.flatnonzero(y == label)[0]) for label in (4, 9))
     at = open_view("tiny-vae", "Interpolate", vae_a=str(four), vae_b=str(nine))
-    assert "From “4” to “9”" in words(at)
+    assert "From “4” to “9”" in said(at)
     for bad in ("1e99", "-1", "<b>", "9" * 4000):
         check(open_view("tiny-vae", "Interpolate", vae_a=bad, vae_b=bad, vae_seed=bad))
 
 
+@pytest.mark.slow
 def test_what_takes_long_is_computed_in_the_background(monkeypatch):
     monkeypatch.setattr(decoding, "QUICK", 0.0)
     decoding._kept().clear()

@@ -543,6 +543,7 @@ def only_a_sentence(data, mine):
     assert list(mine.iterdir()) == []
 
 
+@pytest.mark.slow
 @bounded
 @given(
     method=st.sampled_from(list(CONFIGS)),
@@ -576,6 +577,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @bounded
 @given(value=json_values, data=st.data(), method=st.sampled_from(list(CONFIGS)))
 def test_any_json_in_any_place(value, data, method, made, mine):

@@ -78,7 +78,10 @@ def write(path, n_train, n_test, side=28, classes=3):
 
 
 @pytest.mark.parametrize("method", registry.image_methods())
-@pytest.mark.parametrize(("n_train", "n_test"), [(12, 1), (9, 3), (40, 5)])
+@pytest.mark.parametrize(
+    ("n_train", "n_test"),
+    [(12, 1), pytest.param(9, 3, marks=pytest.mark.slow), pytest.param(40, 5, marks=pytest.mark.slow)],
+)
 def test_small_sets_train_with_their_defaults(method, n_train, n_test, tmp_path):
     data = write(tmp_path / "few.npz", n_train, n_test)
     config = config_for(method, data, steps=2, live=True, out=tmp_path / "m", device="cpu", precision="32-true")

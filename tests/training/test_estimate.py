@@ -43,6 +43,7 @@ def test_a_run_that_does_not_fit_is_refused_before_it_begins(data, monkeypatch):
         estimate.estimate(small(data, minutes=1.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", registry.image_methods())
 def test_the_estimate_of_memory_is_what_a_process_takes(method):
     """A larger batch, in a process of its own: the forecast made before the first step, the peak after three."""

@@ -25,7 +25,7 @@ from sslviz.language.model import MaskedLMConfig
 from sslviz.methods.losses import nt_xent
 from sslviz.methods.simclr import SimCLR
 from sslviz.store import checkpoint
-from sslviz.training import monitor
+from sslviz.training import monitor, progress
 from sslviz.training.config import command_for, config_for
 from sslviz.training.loop import fit
 from sslviz.training.state import STATE
@@ -67,7 +67,7 @@ def test_earlier_weights_are_kept_where_asked_for(data, tmp_path):
     assert kept == ["step-000001", "step-000002", "step-000006"]
 
 
-@pytest.mark.parametrize("method", MODELS)
+@pytest.mark.parametrize("method", ["vae", *(pytest.param(key, marks=pytest.mark.slow) for key in ("simclr", "moco"))])
 def test_it_learns(method, data, tmp_path):
     found = losses(fit(tiny(method, data, tmp_path / "m", steps=60, batch_size=64, lr=5e-3)))
     start = {"vae": 0, "simclr": 0, "moco": 10}[method]  # MoCo's queue is random at first, which is easy
@@ -91,8 +91,8 @@ def test_the_first_budget_reached_ends_the_run(budget, steps, data, tmp_path):
 
 def test_minutes_are_a_budget_and_the_schedule_follows_it(data, tmp_path):
     began = time.perf_counter()
-    events = [e for e in fit(tiny("vae", data, tmp_path / "m", minutes=0.02)) if e.event == "step"]
-    assert 1.2 <= events[-1].seconds < 3
+    events = [e for e in fit(tiny("vae", data, tmp_path / "m", minutes=0.01)) if e.event == "step"]
+    assert 0.6 <= events[-1].seconds < 3
     assert time.perf_counter() - began < 60
     rates = [e.lr for e in events]
     assert rates[-1] < 0.05 * max(rates)
@@ -119,6 +119,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(method, data, tmp_path
         torch.testing.assert_close(a[key], b[key], atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path, capsys):
     """SIGKILL to the command itself, some steps after a save: it waits to be read, so it is not done before."""
     out = tmp_path / "killed"
@@ -209,9 +210,10 @@ def test_slow_steps_are_told_one_by_one(data, tmp_path, monkeypatch):
     step = SimCLR.training_step
 
     def slow(*args):
-        time.sleep(0.6)
+        time.sleep(0.06)
         return step(*args)
 
+    monkeypatch.setattr(progress, "SLOW", 0.05)
     monkeypatch.setattr(SimCLR, "training_step", slow)
     events = list(fit(tiny("simclr", data, tmp_path / "m", steps=3, log_every=100)))
     assert [e.step for e in events if e.event == "step"] == [1, 2, 3]
@@ -309,6 +311,7 @@ def test_a_run_in_bf16_learns_as_one_in_float32_does(data, tmp_path):
     torch.testing.assert_close(weights.norm(dim=0), torch.ones(weights.shape[1]))
 
 
+@pytest.mark.slow
 def test_two_processes_compute_the_gradient_of_the_joint_batch(tmp_path):
     """torchrun, gloo: negatives gathered across ranks with gradients, against this process with all images."""
     alone: dict = {}

@@ -12,7 +12,10 @@ from sslviz.training.loop import fit
 IMAGES = [key for key, about in METHODS.items() if about.kind == "image"]
 
 
-@pytest.mark.parametrize(("method", "n_train", "n_test"), [*((key, 3, 2) for key in IMAGES), ("simclr", 2, 1)])
+SLOW = [pytest.param(key, 3, 2, marks=pytest.mark.slow) for key in IMAGES]
+
+
+@pytest.mark.parametrize(("method", "n_train", "n_test"), [*SLOW, ("simclr", 2, 1)])
 def test_a_few_images_are_enough(tmp_path, method, n_train, n_test):
     path = save(tmp_path / "few.npz", **arrays(n_train, n_test))
     config = config_for(method, str(path), steps=2, device="cpu", threads=1, out=tmp_path / "m", live=True)

@@ -66,7 +66,7 @@ def answer(asked: Asked) -> None:
         about = st.text_input(
             "Ask about a word", key="language_about", max_chars=60, live="400ms", placeholder="berlin"
         ).strip()
-    options = {"words": asked.chosen, "temperature": temperature, "top_k": min(20, max(3, int(top_k)))}
+    options: dict[str, Any] = {"words": asked.chosen, "temperature": temperature, "top_k": min(20, max(3, int(top_k)))}
     masks = ask(asked.speaker, "fill", asked.text, **options)
     with right, st.container(height=120, border=False):
         st.markdown(_scored(asked, about) if about else _undecided(masks[0]))

@@ -62,7 +62,7 @@ def attention(asked: Asked) -> None:
         way = st.segmented_control(
             "Whose attention", WAYS, key="language_flow", required=True, label_visibility="collapsed",
         )  # fmt: skip
-        name, flow = ways[way]
+        name, flow = ways[str(way)]
         seen, title = flow(), f"{name[:1].upper()}{name[1:]}"
         ui.show(
             plots.plot_attention_matrix(seen, tokens, title=title, height=390),

@@ -118,7 +118,8 @@ def _start(base: Speaker, mine: str, steps: int, lr: float) -> None:
     state = st.session_state
     texts = [line.strip()[:LETTERS] for line in mine.splitlines() if line.strip()][:SENTENCES]
     steps, lr = (steps if steps in STEPS else 40), (lr if lr in RATES else 1e-4)
-    owner, name, losses = ui.owner(), uuid.uuid4().hex, []
+    owner, name = ui.owner(), uuid.uuid4().hex
+    losses: list[float] = []
 
     def work(report: Callable[[str, float], None]) -> None:
         copy = train(base.model, texts, steps, lr, losses, report)

@@ -17,6 +17,7 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.errors import UserError
+from sslviz.jobs.limits import Guest
 from sslviz.language import answers
 from sslviz.language.answers import NOTHING, StoredAnswers
 from sslviz.store import checkpoint
@@ -300,9 +301,9 @@ class Copies:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, tuple[str, str, Any]] = OrderedDict()
+        self._kept: OrderedDict[Guest, tuple[str, str, Any]] = OrderedDict()
 
-    def keep(self, owner: str, base: str, name: str, model: Any) -> None:
+    def keep(self, owner: Guest, base: str, name: str, model: Any) -> None:
         """Keep an owner's copy of the model `base` in place of the one before."""
         with self._lock:
             self._kept.pop(owner, None)
@@ -310,12 +311,12 @@ class Copies:
             while len(self._kept) > 1 and sum(_bytes(kept) for *_, kept in self._kept.values()) > self.BYTES:
                 self._kept.popitem(last=False)
 
-    def of(self, owner: str) -> tuple[str, str, Any] | None:
+    def of(self, owner: Guest) -> tuple[str, str, Any] | None:
         """An owner's copy: the model that it was made from, its own name, and itself."""
         with self._lock:
             return self._kept.get(owner)
 
-    def drop(self, owner: str) -> None:
+    def drop(self, owner: Guest) -> None:
         """Let go of an owner's copy."""
         with self._lock:
             self._kept.pop(owner, None)

@@ -70,7 +70,7 @@ def sentence(base: Speaker) -> Asked | None:
         the sentence, or None where it can't be read; the reason is on the page.
     """
     state, speaker = st.session_state, answering(base)
-    if (count := len(st.query_params.get("language_text", ""))) > LONGEST:
+    if (count := len(st.query_params.get("language_text", ""))) > LONGEST and "language_shown" not in state:
         state.language_refused = count
     text = ui.bound("language_text", DEFAULT[0], parse=_one_line)
     # a sentence of the address has the words masked that the address says, and the default's only with the default

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -35,7 +36,8 @@ def sentence(
         mask_token: as the model calls it.
         on_click: called with a word's number, before the page runs again.
     """
-    parts, last = [], 0
+    parts: list[dict[str, Any]] = []
+    last = 0
     for number, (start, end) in enumerate(spans):
         if start > last:
             parts.append({"number": None, "text": text[last:start]})

@@ -6,7 +6,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import streamlit as st
@@ -26,6 +26,7 @@ from sslviz.ui.language.speaker import Speaker
 UNTRAINED, WORDS = "untrained", "bag of words"
 PROBES = {"linear": "Linear", "knn": "k-NN"}
 HEIGHT, NEAREST = 440, 5
+COUNTING = ("topics words",)  # the job that counts words
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +78,36 @@ def _test() -> Labelled:
     return topics.load_topics("test")
 
 
-@st.cache_resource(max_entries=1, show_spinner="Counting words …")
-def _words() -> np.ndarray:
-    """The bag of words of the test sentences (N, V)."""
-    return topics.BagOfWords().fit(topics.load_topics("train").x).encode(_test().x)
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """The bag of words of the test sentences, h (N, V), and its PCA map xy (N, 2)."""
+
+    h: np.ndarray
+    xy: np.ndarray
+    quality: maps.Quality
+
+
+def _words() -> Counted | None:
+    """The bag of words and its map; None while they are counted in the background, whose progress is then drawn."""
+    now = ui.worker().progress(COUNTING)
+
+    def count() -> None:
+        with ui.plain_errors():
+            ui.worker().submit(COUNTING, ui.owner(), work, seconds=10.0)
+
+    def work(report: topics.Report) -> Counted:
+        found = ui.call("sslviz.jobs.computations:count_words", report)
+        return Counted(found["h"], found["xy"], maps.Quality(**found["quality"]))
+
+    if now is None:
+        count()
+    if now is not None and now.state == "done":
+        return cast(Counted, now.result)
+    with st.container(height=HEIGHT, border=False):  # as high as the map will be
+        ui.watch(COUNTING)
+        if now is not None and now.state in ("failed", "stopped"):
+            st.button("Count the words again", icon=":material/refresh:", key="language_count", on_click=count)
+    return None
 
 
 def known(speaker: Speaker) -> Known | None:
@@ -96,7 +123,7 @@ def known(speaker: Speaker) -> Known | None:
         for probe in PROBES
     }
     layers = {layer: h.astype(np.float32) for layer, h in enumerate(judged.h)}
-    return Known(layers, judged.h_untrained.astype(np.float32), scores, stored and stored.umap)
+    return Known(layers, judged.h_untrained.astype(np.float32), scores, stored.umap if stored else None)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -120,17 +147,22 @@ def sentences(asked: Asked) -> None:
     need_model(speaker)
     found = known(speaker)
     bar = st.container(horizontal=True, vertical_alignment="bottom")
-    space, layer, h = _choose_space(bar, speaker, found)
+    space, layer = _choose_space(bar, speaker, found)
     grid = st.grid(3, min_column_width=280, gap="medium")
     left, right = grid.cell(column_span=2), grid.cell()
+    own, chosen = _own(asked, layer) if space == speaker.name else None, 0
     with left:
-        own = _own(asked, layer) if space == speaker.name else None
-        chosen = _map(bar, asked, space, layer, h, own, found)
+        counted = _words() if space == WORDS or found is None else None
+        h = _vectors(found, space, layer) if counted is None else counted.h
+        if h is not None:
+            chosen = _map(bar, asked, (space, layer), h, own, found, counted)
     with right:
         if found is None:
             _explain(speaker)
         else:
             _scores(speaker, found, layer)
+    if h is None:
+        return
     grid = st.grid(2, min_column_width=320, gap="medium")
     with grid.cell():
         text = _test().x[chosen]
@@ -145,14 +177,21 @@ def sentences(asked: Asked) -> None:
 # --- what is shown, and computing it ---
 
 
-def _choose_space(bar: Any, speaker: Speaker, found: Known | None) -> tuple[str, int, np.ndarray]:
-    """Whose vectors are on show, of which layer, and they themselves (N, D)."""
+def _vectors(found: Known | None, space: str, layer: int) -> np.ndarray | None:
+    """Of the test sentences (N, D) in a space that is a model's; None elsewhere."""
+    if found is None or space == WORDS:
+        return None
+    return found.untrained if space == UNTRAINED else found.layers[layer]
+
+
+def _choose_space(bar: Any, speaker: Speaker, found: Known | None) -> tuple[str, int]:
+    """Whose vectors are on show, and of which layer."""
     state = st.session_state
     fresh = [UNTRAINED] if found and found.untrained is not None else []
     options = ([speaker.name] if found else []) + fresh + [WORDS]
     ui.bound("language_space", options[0], among=options)
     with bar:
-        space = st.segmented_control("Vectors of", options, key="language_space", required=True, width="content")
+        space = str(st.segmented_control("Vectors of", options, key="language_space", required=True, width="content"))
         layers = sorted(found.layers) if found else []
         layer = layers[-1] if layers else -1
         if space == speaker.name and len(layers) > 1:
@@ -163,10 +202,9 @@ def _choose_space(bar: Any, speaker: Speaker, found: Known | None) -> tuple[str,
     if len(layers) < 2 and (now is None or now.state not in ("waiting", "running")):
         label = "Compute all layers" if found else f"Compute the vectors of {speaker.name}"
         bar.button(label, icon=":material/calculate:", key="language_judge", on_click=_judge, args=(speaker,))
-    if now is not None and now.state != "done":
+    if job is not None and now is not None and now.state != "done":
         ui.watch(job)
-    h = _words() if space == WORDS else found.untrained if space == UNTRAINED else found.layers[layer]
-    return space, layer, h
+    return space, layer
 
 
 def _judge(speaker: Speaker) -> None:
@@ -200,10 +238,16 @@ def _own(asked: Asked, layer: int) -> np.ndarray:
 
 
 def _map(
-    bar: Any, asked: Asked, space: str, layer: int, h: np.ndarray, own: np.ndarray | None, found: Known | None
+    bar: Any,
+    asked: Asked,
+    of: tuple[str, int],
+    h: np.ndarray,
+    own: np.ndarray | None,
+    found: Known | None,
+    counted: Counted | None,
 ) -> int:
-    """Draw the map; the row of the sentence that was clicked."""
-    state, test = st.session_state, _test()
+    """Draw the map of vectors of a space and layer; the row of the sentence that was clicked."""
+    state, test, (space, layer) = st.session_state, _test(), of
     name = (*asked.speaker.key, layer) if space == asked.speaker.name else (*asked.speaker.key, UNTRAINED)
     name = ("words",) if space == WORDS else name
     last = found is not None and space == asked.speaker.name and layer == len(found.scores["linear"][0]) - 1
@@ -227,13 +271,17 @@ def _map(
             st.button("Fit a UMAP", icon=":material/scatter_plot:", key="language_umap", on_click=fit)
     if umap is None and now is not None:
         ui.watch(job)
-    way = state.language_map if umap is not None else "PCA"
-    pca = _pca(name, h)
-    xy, quality = (pca.xy, pca.quality) if way == "PCA" else umap
     guest = None
-    if own is not None and way == "PCA":
-        x, y = pca.transform(own[None])[0]
-        guest = (float(x), float(y))
+    if umap is not None and state.language_map == "UMAP":
+        way, (xy, quality) = "UMAP", umap
+    elif counted is not None:
+        way, xy, quality = "PCA", counted.xy, counted.quality
+    else:
+        pca = _pca(name, h)
+        way, xy, quality = "PCA", pca.xy, pca.quality
+        if own is not None:
+            x, y = pca.transform(own[None])[0]
+            guest = (float(x), float(y))
     chosen = int(ui.bound("language_topic", 0, between=(0, len(test) - 1)))
 
     def picked(ids: list[int]) -> None:
@@ -297,10 +345,10 @@ def _scores(speaker: Speaker, found: Known, layer: int) -> None:
 
     n, names = len(_test()), {"random": UNTRAINED, WORDS: WORDS}
     ui.bound("language_probe", "linear", among=PROBES)
-    probe = st.segmented_control(
-        "Probe", list(PROBES), key="language_probe", required=True, format_func=PROBES.get,
+    probe = str(st.segmented_control(
+        "Probe", list(PROBES), key="language_probe", required=True, format_func=lambda key: PROBES[key],
         label_visibility="collapsed",
-    )  # fmt: skip
+    ))  # fmt: skip
     by_layer, baselines = found.scores[probe]
     values = {speaker.name: by_layer[layer]} | {names[key]: value for key, value in baselines.items()}
     rows = [
@@ -317,7 +365,7 @@ def _scores(speaker: Speaker, found: Known, layer: int) -> None:
     )
     figure.update_xaxes(title="accuracy on test sentences (%)")
     interval = accuracy_interval(by_layer[layer], n)
-    best = max(baselines, key=baselines.get)
+    best = max(baselines, key=lambda name: baselines[name])
     ui.show(
         figure,
         key="language_scores",

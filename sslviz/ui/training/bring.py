@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -26,21 +27,29 @@ def bring() -> None:
             f"here until unused for {uploads.keep_days():g} days, or until you delete it; other people here see it."
         )
         if file is not None:
-            try:
-                brought = uploads.keep_model(file.name, file.getbuffer(), whose())
-            except UserError as error:
-                st.error(ui.escape(str(error)))
-            else:
-                ui.models.clear()
-                st.session_state.train_bring_turn += 1  # an empty uploader, which holds no memory
-                name = brought.name
-                ui.worker().submit(
-                    ("maps", name), ui.owner(), lambda report: task.store_maps(name, report), seconds=60.0, lasting=True
-                )
-                st.rerun()
+            _check(file)
         for upload in uploads.uploads(whose()):
             if upload.kind == "model":
                 _brought(upload)
+
+
+def _check(file: Any) -> None:
+    """Have a file checked in the background, then take its model and store its maps; one refused is said why."""
+    name, content, mine = file.name, file.getbuffer(), whose()
+    key = ("bring", file.file_id, mine)
+    if ui.worker().progress(key) is None:
+        with ui.plain_errors():
+            ui.worker().submit(key, ui.owner(), lambda report: ui.keep_model(name, content, mine, report), seconds=10.0)
+    now = ui.watch(key, height=64)
+    if now is None or now.state != "done":
+        return
+    brought = str(now.result)
+    ui.models.clear()
+    st.session_state.train_bring_turn += 1  # an empty uploader, which holds no memory
+    ui.worker().submit(
+        ("maps", brought), ui.owner(), lambda report: task.store_maps(brought, report), seconds=60.0, lasting=True
+    )
+    st.rerun()
 
 
 def _brought(upload: uploads.Upload) -> None:

@@ -46,7 +46,7 @@ def _open_elsewhere(selection: ui.Selection) -> None:
             if not shows or (about.wants and not getattr(method, about.wants, False)):
                 continue
             if st.button(about.name, icon=about.icon, key=f"train_to_{page}"):
-                ui.choose(selection.data, selection.model)
+                ui.choose(selection.data, selection.name)
                 st.switch_page(about.file)
 
 
