@@ -53,7 +53,8 @@ def two_places(asked: Asked, other: str, costs: Sequence[dict[int, float]]) -> N
     names = {n: f"{text[slice(*word_spans(text)[n])]} ({n + 1})" for n in shared}
     st.session_state.language_compared_word = chosen
     st.selectbox(
-        "What is expected in place of", list(shared), format_func=lambda key: names[key], key="language_compared_word", width=260,
+        "What is expected in place of", list(shared), format_func=lambda key: names[key],
+        key="language_compared_word", width=260,
         on_change=lambda: st.session_state.update(language_compared=st.session_state.language_compared_word),
     )  # fmt: skip
     found = ask(asked.speaker, "two_places", text, other, words=(chosen, shared[chosen]))
