@@ -1,7 +1,7 @@
 """The known datasets. One entry a dataset holds all that sslviz knows of it; torch-free, since pages read it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -23,6 +23,7 @@ class DatasetInfo:
         download_bytes: of that class's download.
         views: settings of `sslviz.methods.policies.ViewPolicy` that suit its images.
         bundled: numbers of training and test images in the bundled subset; None where it comes whole.
+        alters: transforms of `sslviz.methods.sweeps` that make another class of an image: class -> what it becomes.
     """
 
     title: str
@@ -38,6 +39,7 @@ class DatasetInfo:
     download_bytes: int
     views: Mapping[str, Any]
     bundled: tuple[int, int] | None = None
+    alters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def channels(self) -> int:
@@ -61,6 +63,15 @@ DATASETS: dict[str, DatasetInfo] = {
         download_bytes=11_594_722,
         # a flipped digit is another sign, so digits are turned and sheared a little instead
         views={"size": 24, "crop": 0.4, "rotate": 15, "translate": 0.1, "shear": 15, "jitter": 0.8, "blur": 0.3},
+        alters={
+            "rotate": {"6": "a “9” at half a turn", "9": "a “6” at half a turn"},
+            "flip": {
+                "2": "nearly a “5” in a mirror",
+                "5": "nearly a “2” in a mirror",
+                "6": "a “9” when flipped both ways",
+                "9": "a “6” when flipped both ways",
+            },
+        },
     ),
     "fashion_mnist": DatasetInfo(
         title="Fashion-MNIST",

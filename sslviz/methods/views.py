@@ -10,6 +10,7 @@ are painted into the top rows: what two views share that has nothing to do with 
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -21,6 +22,23 @@ from sslviz.methods.policies import MOST_BITS, ViewPolicy, blur_radius
 TRIES = 10  # boxes of a crop that are drawn, as in torchvision's RandomResizedCrop
 BIT_ROWS = 2  # height of the bits, pixels
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as torchvision's rgb_to_grayscale
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Random parameters of one view of each of B images, so that what was drawn can be told and drawn again.
+
+    Attributes:
+        theta: (B, 2, 3), a point of the view to a point of the image, see `warp`.
+        factors: for `recolour`, each (B,); None where no colour is changed.
+        blurred: numbers of the images that are blurred (n,); None where none can be.
+        sigma: of the blur (B,), pixels; None as above.
+    """
+
+    theta: Tensor
+    factors: dict[str, Tensor] | None = None
+    blurred: Tensor | None = None
+    sigma: Tensor | None = None
 
 
 def augment(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None = None) -> Tensor:
@@ -55,16 +73,35 @@ def two_views(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | Non
 
 def _transformed(x: Tensor, policy: ViewPolicy, generator: torch.Generator | None) -> Tensor:
     """A random view of every image, without bits."""
+    return make_views(x, policy, draw_views(x, policy, generator=generator))
+
+
+def draw_views(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | None = None) -> Drawn:
+    """The random part of a view but for its bits: what is drawn for each image of x (B, C, H, W)."""
     draw = _Draw(len(x), generator)
     theta = draw_geometry(policy, draw, aspect=x.shape[3] / x.shape[2])
-    x = warp(x, theta.to(x), size=policy.size)
-    if policy.jitter or policy.grey:
-        factors = draw_colour(policy, draw, colour=x.shape[1] == 3)
-        x = recolour(x, **{name: value.to(x) for name, value in factors.items()})
-    if policy.blur:
-        rows, sigma = draw.chance(policy.blur).nonzero().squeeze(1), draw.uniform(0.1, policy.blur_sigma)
-        chosen = rows.to(x.device)
-        x[chosen] = blur(x[chosen], sigma[rows].to(x), radius=blur_radius(policy))
+    factors = draw_colour(policy, draw, colour=x.shape[1] == 3) if policy.jitter or policy.grey else None
+    if not policy.blur:
+        return Drawn(theta, factors)
+    blurred = draw.chance(policy.blur).nonzero().squeeze(1)
+    return Drawn(theta, factors, blurred, draw.uniform(0.1, policy.blur_sigma))
+
+
+def make_views(x: Tensor, policy: ViewPolicy, drawn: Drawn, *, size: int | None = None) -> Tensor:
+    """Views (B, C, H, W) in [0, 1], without bits, of x (B, C, H, W) from what was drawn for them.
+
+    Args:
+        x: images (B, C, H, W), float in [0, 1].
+        policy: that it was drawn by.
+        drawn: of these images.
+        size: side of the views, 0 for that of the images; None: as the policy says.
+    """
+    x = warp(x, drawn.theta.to(x), size=policy.size if size is None else size)
+    if drawn.factors is not None:
+        x = recolour(x, **{name: value.to(x) for name, value in drawn.factors.items()})
+    if drawn.blurred is not None and drawn.sigma is not None:
+        chosen = drawn.blurred.to(x.device)
+        x[chosen] = blur(x[chosen], drawn.sigma[drawn.blurred].to(x), radius=blur_radius(policy))
     return x
 
 
@@ -130,6 +167,13 @@ def draw_geometry(policy: ViewPolicy, draw: _Draw, *, aspect: float = 1.0) -> Te
     if policy.flip:
         theta = flip(theta, draw.chance(policy.flip))
     return theta
+
+
+def seen_pixels(theta: Tensor, h: int, w: int) -> Tensor:
+    """Which pixels of an image (h, w) lie within its view: (B, h, w) bool for theta (B, 2, 3)."""
+    places = pixel_centres(h, w, theta.device, theta.dtype)[:2]  # (2, h*w)
+    inside = torch.linalg.solve(theta[:, :, :2], places - theta[:, :, 2:])  # (B, 2, h*w), places in the view
+    return (inside.abs() <= 1).all(1).view(-1, h, w)
 
 
 def draw_crop(policy: ViewPolicy, draw: _Draw, *, aspect: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:

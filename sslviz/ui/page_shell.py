@@ -86,6 +86,7 @@ PAGES = {
         "Why do two views of one image end up together, and everything else apart?",
         "augment",
         also=("project",),
+        needs=("torch",),
     ),
     "embeddings": PageInfo(
         "pages/embeddings.py",

@@ -144,6 +144,30 @@ def test_a_seed_replays_and_the_global_generator_is_left_alone(colour):
 
 
 @pytest.mark.parametrize("name", POLICIES)
+def test_what_is_drawn_makes_the_views_of_training(name, colour, digits):
+    x, policy = (colour if name == "cifar10" else digits), POLICIES[name]
+    drawn = augment.draw_views(x, policy, generator=torch.Generator().manual_seed(5))
+    views = augment.augment(x, policy, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(augment.make_views(x, policy, drawn), views)
+    whole = augment.make_views(x, policy, drawn, size=0)
+    assert whole.shape == x.shape
+    small = torch.nn.functional.interpolate(whole, views.shape[2:], mode="area")
+    assert (small - views).abs().mean() < 0.05 < (small.roll(1, 0) - views).abs().mean()  # the same views, larger
+
+
+def test_pixels_that_a_view_shows():
+    """A box is what the crop says; a turn by 45 degrees loses the corners: 2 (sqrt 2 - 1) of the area stays."""
+    box = augment.crop_matrix(*(torch.tensor([v]) for v in (0.25, 0.5, 0.5, 0.25)))
+    seen = augment.seen_pixels(augment.flip(box, torch.tensor([True])), 20, 40)[0]
+    expected = torch.zeros(20, 40, dtype=torch.bool)
+    expected[10:15, 10:30] = True
+    assert torch.equal(seen, expected)
+    zero = torch.zeros(1)
+    seen = augment.seen_pixels(augment.affine_matrix(torch.tensor([45.0]), zero, zero, zero), 400, 400)
+    assert abs(float(seen.float().mean()) - 2 * (math.sqrt(2) - 1)) < 0.002
+
+
+@pytest.mark.parametrize("name", POLICIES)
 def test_policies_keep_range_and_shape(name, colour, digits):
     x = colour if name == "cifar10" else digits
     x = torch.cat([x, torch.ones_like(x)])  # white too: nothing of it may round to more than 1

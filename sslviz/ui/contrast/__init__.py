@@ -12,6 +12,7 @@ class View(NamedTuple):
 
 VIEWS = {
     "Pair": View("sslviz.ui.contrast.pair", "What may change between two pictures of the same thing?"),
+    "Invariance": View("sslviz.ui.contrast.invariance", "What does each transform take away, and who still knows it?"),
     "Matrix": View("sslviz.ui.contrast.matrix", "Who has to find whom, among how many, and who is pushed hardest?"),
     "Gradient": View("sslviz.ui.contrast.gradient", "Who pulls the anchor, who pushes it, and how hard?"),
     "Head": View("sslviz.ui.contrast.head", "What does the projector drop, and why is it thrown away?"),

@@ -1,40 +1,256 @@
-"""Two views of one image, drawn as training draws them."""
+"""Two views of one image, drawn as training draws them, with every transform as a switch."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
-from sslviz.methods.policies import policy_for
+from sslviz.data.images import to_float
+from sslviz.errors import UserError
+from sslviz.methods.policies import ViewPolicy, check_blur, policy_for
+from sslviz.methods.registry import METHODS
+from sslviz.ui.component import component
+from sslviz.ui.contrast import source, switches
 
-STRIP = 12  # views in a row
+PAIRS = 6  # in the strip, of seeds that follow one another
+MOST_SEED = 9999
+LARGE, SMALL = source.SHEET, 96  # pixels that a picture is drawn with at the most; the small ones shrink to their place
+
+_PAIR = component(__file__, "pair")
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A pair of views and what was drawn for it.
+
+    Attributes:
+        x: the views (2, C, H, W) in [0, 1].
+        seen: which pixels of the image each view shows (2, H, W) bool.
+        factors: of brightness, contrast ... (2,) each; {} where no colour is changed.
+        flipped: (2,) bool.
+        sigma: of the blur (2,), pixels, 0 for none.
+    """
+
+    x: np.ndarray
+    seen: np.ndarray
+    factors: dict[str, np.ndarray]
+    flipped: np.ndarray
+    sigma: np.ndarray
 
 
 def show(selection: ui.Selection) -> None:
-    """Draw an image, a pair of its views, and a strip of more."""
-    images = ui.test_images(selection.data)
-    index = ui.bound("contrast_image", 0, between=(0, len(images.x) - 1))
-    seed = ui.bound("contrast_seed", 0, between=(0, 9999))
-    st.number_input("Seed of the views", 0, 9999, key="contrast_seed", width=140)
-    views = _views(images.x[index], selection.data, int(seed))
-    ui.show(
-        plots.plot_images(
-            views,
-            row_labels=[""],
-            title=f"{STRIP} views of test image {index}, seed {seed}",
-        ),
-        key="contrast_strip",
-        alt=f"{STRIP} random views of one image",
+    """Draw an image, the transforms, a pair of its views, and a strip of more; only this part runs again."""
+    with st.container():
+        _lab(selection)
+
+
+@st.fragment
+def _lab(selection: ui.Selection) -> None:
+    with ui.plain_errors():
+        shown = source.choose(selection)
+        policy = policy_for(selection.data, shown.x.shape[0])
+        if shown.kind != source.DRAWN:
+            _pair(selection, shown, policy)
+            return
+        with st.container(horizontal=True, gap="medium"):
+            with st.container(width=source.SHEET + 4):
+                source.sheet(shown.x.shape[1])
+            with st.container(width="stretch"):
+                _pair(selection, shown, policy)
+
+
+def _pair(selection: ui.Selection, shown: source.Shown, base: ViewPolicy) -> None:
+    """Draw the component: transforms, pictures and what is to be seen in them."""
+    channels = shown.x.shape[0]
+    seed = int(ui.bound("contrast_seed", 0, between=(0, MOST_SEED)))
+    text = ui.bound("contrast_views", "", parse=switches.checked)
+    changes = switches.read_changes(text)
+    policy = within(switches.apply(base, changes, channels), shown.x.shape)
+
+    def asked() -> None:
+        told = st.session_state.contrast_pair.get("asked")
+        if isinstance(told, dict):
+            answer(told, base, channels)
+
+    pairs = [draw(shown.x, policy, (seed + i) % (MOST_SEED + 1)) for i in range(PAIRS)]
+    h = represent(selection, shown, policy, seed)
+    picture = [] if shown.kind == source.DRAWN else [to_float(shown.x[None]).numpy()]
+    sheet, tiles = _sheet(picture + [pair.x for pair in pairs])
+    names = ["view 1", "view 2"] if not picture else [f"x, {shown.name}", "view 1", "view 2"]
+    first = len(tiles) - 2 * PAIRS
+    large = [
+        tile | {"label": f"{name}, {tile['width']} × {tile['height']}", "grown": _grown(tile, LARGE)}
+        for name, tile in zip(names, tiles, strict=False)
+    ]
+    strip = [tile | {"grown": _grown(tile, SMALL), "label": "a view"} for tile in tiles[first:]]
+    _PAIR(
+        key="contrast_pair",
+        data={
+            "rows": switches.rows(base, changes, channels),
+            "changed": bool(changes),
+            "seed": seed,
+            "mostSeed": MOST_SEED,
+            "turn": st.session_state.get("contrast_turn", 0),
+            "sheet": sheet,
+            "large": large,
+            "pairs": [{"seed": (seed + i) % (MOST_SEED + 1), "tiles": strip[2 * i : 2 * i + 2]} for i in range(PAIRS)],
+            "told": [sentence for sentence in (shown.note, *tell(shown, pairs[0]), say_h(selection, h)) if sentence],
+        },
+        on_asked_change=asked,
     )
 
 
-def _views(x: np.ndarray, dataset: str, seed: int) -> np.ndarray:
-    """Views (STRIP, C, H, W) in [0, 1] of an image (C, H, W) uint8."""
+def answer(told: dict[str, Any], base: ViewPolicy, channels: int) -> None:
+    """Take over what the browser asks for: `views` {field: [on, strength]}, `seed`, `reset`; what can't be is left."""
+    state = st.session_state
+    changes = {} if told.get("reset") else switches.read_changes(state.get("contrast_views", ""))
+    if isinstance(views := told.get("views"), dict):
+        changes = switches.changed(base, changes, views, channels)
+    state.contrast_views = switches.write_changes(changes)
+    seed, turn = told.get("seed"), told.get("turn")
+    if isinstance(seed, int) and 0 <= seed <= MOST_SEED:
+        state.contrast_seed = seed
+    if isinstance(turn, int):
+        state.contrast_turn = turn
+
+
+def within(policy: ViewPolicy, shape: tuple[int, ...]) -> ViewPolicy:
+    """The policy; where its blur does not fit into views of these images, with the widest that does."""
+    side = policy.size or min(shape[1:])
+    try:
+        check_blur(policy, side=side)
+    except UserError:
+        return replace(policy, blur_sigma=max(0.1, (side - 1) // 2))
+    return policy
+
+
+# what is drawn --------------------------------------------------------------------------------------------------------
+
+
+def draw(x: np.ndarray, policy: ViewPolicy, seed: int) -> Pair:
+    """The two views that `methods.views.two_views` draws of an image (C, H, W) uint8 from a seed."""
     import torch
 
-    from sslviz.data.images import to_float
-    from sslviz.methods.views import augment
+    from sslviz.methods.views import make_views, seen_pixels
 
-    batch = to_float(torch.from_numpy(x)).expand(STRIP, *x.shape)
-    return augment(batch, policy_for(dataset, x.shape[0]), generator=torch.Generator().manual_seed(seed)).numpy()
+    batch, (one, two) = _drawn(x, policy, seed)
+    views = torch.cat([make_views(batch, policy, drawn) for drawn in (one, two)])
+    theta = torch.cat([one.theta, two.theta])
+    factors = {key: torch.cat([one.factors[key], two.factors[key]]).numpy() for key in one.factors or ()}
+    sigma = [float(d.sigma[0]) if d.blurred is not None and len(d.blurred) else 0.0 for d in (one, two)]
+    flipped = (torch.linalg.det(theta[:, :, :2]) < 0).numpy()
+    return Pair(views.numpy(), seen_pixels(theta, *x.shape[1:]).numpy(), factors, flipped, np.array(sigma))
+
+
+def _drawn(x: np.ndarray, policy: ViewPolicy, seed: int) -> tuple[Any, tuple[Any, Any]]:
+    """The image as a batch of one (1, C, H, W), and what is drawn for its two views, one after the other."""
+    import torch
+
+    from sslviz.methods.views import draw_views
+
+    batch, generator = to_float(x[None]), torch.Generator().manual_seed(seed)
+    return batch, (draw_views(batch, policy, generator=generator), draw_views(batch, policy, generator=generator))
+
+
+def represent(selection: ui.Selection, shown: source.Shown, policy: ViewPolicy, seed: int) -> np.ndarray:
+    """h (3, D) of an image and its two views; a method that is trained on whole images sees views of their size."""
+    import torch
+
+    from sslviz.evaluation.embedding import encode
+    from sslviz.methods.views import make_views
+
+    batch, drawn = _drawn(shown.x, policy, seed)
+    size = policy.size if METHODS[selection.method].views else 0
+    model = ui.load_model(selection)
+    views = torch.cat([make_views(batch, policy, one, size=size) for one in drawn])
+    return np.concatenate([_h_of(selection.model, model, shown.digest, shown.x), encode(model, views)])
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _h_of(name: str, _model: Any, digest: str, _x: np.ndarray) -> np.ndarray:
+    """h (1, D) of an image."""
+    from sslviz.evaluation.embedding import encode
+
+    return encode(_model, _x[None])
+
+
+# what is said of it ---------------------------------------------------------------------------------------------------
+
+
+def tell(shown: source.Shown, pair: Pair) -> list[str]:
+    """Sentences about a pair: what its views keep of the image, and what was done to them."""
+    if shown.empty:
+        return ["Nothing is drawn yet: draw a sign on the sheet, and its views follow."]
+    one, two = (float(part.mean()) for part in pair.seen)
+    both, either = (float(op(*pair.seen).mean()) for op in (np.logical_and, np.logical_or))
+    kept = f"View 1 shows {one:.0%} of the image, view 2 {two:.0%}; {both:.0%} is in both"
+    sentences = [kept + (f", {1 - either:.0%} in neither." if either < 0.995 else ".")]
+    sentences += [what for what in (_which(pair.flipped, "flipped"), *_light(pair), _blurs(pair)) if what]
+    return [" ".join(sentences).replace("%", " %")]
+
+
+def _which(chosen: np.ndarray, what: str) -> str:
+    """ "View 2 is grey.", or "" for none."""
+    if not chosen.any():
+        return ""
+    return f"Both views are {what}." if chosen.all() else f"View {1 + int(chosen[1])} is {what}."
+
+
+def _light(pair: Pair) -> list[str]:
+    """What was done to light and colour; of a grey view neither saturation nor hue is told."""
+    factors = pair.factors
+    grey = factors.get("saturation", np.ones(2)) == 0
+    names = ["brightness", "contrast"] + ["saturation"] * (not grey.any())
+    told = [
+        f"{name} × {factors[name][0]:.2f} and × {factors[name][1]:.2f}"
+        for name in names
+        if name in factors and not (factors[name] == 1).all()
+    ]
+    if "hue" in factors and factors["hue"].any() and not grey.any():
+        turns = [f"{value:+.2f}".replace("-", "−") for value in factors["hue"]]
+        told.append(f"hue turned by {turns[0]} and {turns[1]}")
+    text = ", ".join(told)
+    return [f"{text[0].upper()}{text[1:]}." if text else "", _which(grey, "grey")]
+
+
+def _blurs(pair: Pair) -> str:
+    told = [f"view {i + 1} with σ {value:.1f} px" for i, value in enumerate(pair.sigma) if value]
+    return f"Blurred: {' and '.join(told)}." if told else ""
+
+
+def say_h(selection: ui.Selection, h: np.ndarray) -> str:
+    """The cosines of h of a pair, h (3, D) of image and views; "" where one is 0."""
+    length = np.linalg.norm(h, axis=1)
+    if not length.all():
+        return ""
+    unit = h / length[:, None]
+    cosine = [f"{value:.2f}".replace("-", "−") for value in (unit[1] @ unit[2], unit[0] @ unit[1], unit[0] @ unit[2])]
+    return (
+        f"To {selection.model} the cosine of h of the two views is {cosine[0]}; of view 1 with the image it is "
+        f"{cosine[1]}, of view 2 {cosine[2]}."
+    )
+
+
+# pictures -------------------------------------------------------------------------------------------------------------
+
+
+def _sheet(parts: list[np.ndarray]) -> tuple[str, list[dict[str, int]]]:
+    """Images (n, C, H, W) of several sizes side by side as one PNG's data address, and where each lies in it."""
+    images = [image for part in parts for image in plots.pixels(part)]  # (H, W, 3) each
+    sheet = np.zeros((max(len(image) for image in images), sum(image.shape[1] for image in images), 3), np.uint8)
+    tiles, left = [], 0
+    for image in images:
+        height, width = image.shape[:2]
+        sheet[:height, left : left + width] = image
+        tiles.append({"left": left, "top": 0, "width": width, "height": height})
+        left += width
+    return plots.data_uri(sheet), tiles
+
+
+def _grown(tile: dict[str, int], most: int) -> int:
+    """Whole factor by which a tile's pixels grow to take `most` pixels of the page at the most."""
+    return max(1, most // max(tile["width"], tile["height"]))
