@@ -7,7 +7,7 @@ median cosine of h of two different images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +68,9 @@ class Response:
     p: np.ndarray
 
 
-def split_rows(y: np.ndarray, without: np.ndarray, *, most: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(
+    y: np.ndarray, without: Sequence[int] | np.ndarray, *, most: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows to fit a meter on and as many to count on, drawn without the rows of images on show.
 
     Args:

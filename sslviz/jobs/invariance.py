@@ -45,7 +45,7 @@ def measure(
 
     report("reading the test images", 0.0)
     x_test, y = load_arrays(dataset, "test", bundled=True)
-    fitted, judged = split_rows(y, np.array(shelf, np.int64), most=MOST)
+    fitted, judged = split_rows(y, shelf, most=MOST)
     image = to_float(np.ascontiguousarray(x))
     pictures = torch.cat([image[None], over(image, sweep)])  # (1 + S, C, H, W)
     names = [name for name, _ in models] + [UNTRAINED, PATCHES]

@@ -38,17 +38,49 @@ def show(selection: ui.Selection) -> None:
         "Transform", list(sweeps), key="contrast_transform", required=True, label_visibility="collapsed",
         format_func=lambda name: sweeps[name].title,
     )  # fmt: skip
-    if shown.kind != source.DRAWN:
-        _meter(selection, shown, key, sweeps[key])
-        return
-    with st.container(horizontal=True, gap="medium"):
-        with st.container(width=source.SHEET + 4):
-            source.sheet(shown.x.shape[1])
-        with st.container(width="stretch"):
-            if shown.empty:
-                st.markdown("Nothing is drawn yet: draw a sign on the sheet, and turn it here.")
-            else:
-                _meter(selection, shown, key, sweeps[key])
+    with source.beside_sheet(shown):
+        if shown.empty:
+            st.markdown("Nothing is drawn yet: draw a sign on the sheet, and turn it here.")
+        else:
+            _meter(selection, shown, key, sweeps[key])
+    _foldouts(selection, shown, key)
+
+
+def _foldouts(selection: ui.Selection, shown: source.Shown, key: str) -> None:
+    """What is measured, and a script that does it."""
+    row = shown.row if shown.row is not None else 0
+    shelf = some_of_each(selection.data, source.PER_CLASS)
+    ui.foldouts(
+        latex=r"s(t) = \frac{h(x) \cdot h(t(x))}{\lVert h(x) \rVert\,\lVert h(t(x)) \rVert}, \qquad"
+        r" s_0 = \operatorname{median}_{i \ne j}\,\cos(h(x_i), h(x_j))",
+        symbols={
+            "t": ("one transform alone, at a strength that is set", "sweeps.sweep(x, key)"),
+            "s(t)": ("1 where the encoder does not see the transform", "invariance.respond(meter, h, h_sweep).cosine"),
+            "s_0": ("of two different images: how far s can be expected to fall", "invariance.fit_meter(...).floor"),
+            r"p(y\,|\,h)": ("the probe's answer", "Meter.probabilities(h)"),
+        },
+        source="sslviz.evaluation.invariance:respond",
+        command=f"sslviz eval {selection.model} {selection.data} --json",
+        script=f"""import torch
+
+from sslviz import encode, load, load_images
+from sslviz.evaluation.invariance import fit_meter, respond, split_rows
+from sslviz.methods.sweeps import sweep
+
+model, test = load("{selection.model}"), load_images("{selection.data}", "test", bundled=True)
+x = test.x[{row}].float() / 255
+fitted, judged = split_rows(test.y.numpy(), {shelf}, most=1000)
+meter = fit_meter(encode(model, test.x[fitted]), test.y[fitted].numpy(),
+                  encode(model, test.x[judged]), test.y[judged].numpy())
+h = encode(model, torch.cat([x[None], sweep(x, "{key}")]))
+found = respond(meter, h[0], h[1:])
+print(found.cosine, found.p.argmax(axis=1))""",
+        way=(
+            "An image, one transform over its range, and encoders that were trained on the same images or not at all.",
+            "Each picture through each encoder; a linear probe on h, fitted on images that are not on show.",
+            "Which changes h ignores, which it notices, and from where on it takes the picture for something else.",
+        ),
+    )
 
 
 def _meter(selection: ui.Selection, shown: source.Shown, key: str, sweep: Sweep) -> None:

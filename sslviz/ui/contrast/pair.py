@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sslviz import plots, ui
 from sslviz.data.images import to_float
 from sslviz.errors import UserError
 from sslviz.methods.policies import ViewPolicy, check_blur, policy_for
-from sslviz.methods.registry import METHODS
+from sslviz.methods.registry import DEFAULT, METHODS
 from sslviz.ui.component import component
 from sslviz.ui.contrast import source, switches
 
@@ -53,18 +53,13 @@ def _lab(selection: ui.Selection) -> None:
     with ui.plain_errors():
         shown = source.choose(selection)
         policy = policy_for(selection.data, shown.x.shape[0])
-        if shown.kind != source.DRAWN:
-            _pair(selection, shown, policy)
-            return
-        with st.container(horizontal=True, gap="medium"):
-            with st.container(width=source.SHEET + 4):
-                source.sheet(shown.x.shape[1])
-            with st.container(width="stretch"):
-                _pair(selection, shown, policy)
+        with source.beside_sheet(shown):
+            policy, seed = _pair(selection, shown, policy)
+        _foldouts(selection, shown, policy, seed)
 
 
-def _pair(selection: ui.Selection, shown: source.Shown, base: ViewPolicy) -> None:
-    """Draw the component: transforms, pictures and what is to be seen in them."""
+def _pair(selection: ui.Selection, shown: source.Shown, base: ViewPolicy) -> tuple[ViewPolicy, int]:
+    """Draw the component: transforms, pictures and what is to be seen in them; returns the policy and the seed."""
     channels = shown.x.shape[0]
     seed = int(ui.bound("contrast_seed", 0, between=(0, MOST_SEED)))
     text = ui.bound("contrast_views", "", parse=switches.checked)
@@ -102,6 +97,7 @@ def _pair(selection: ui.Selection, shown: source.Shown, base: ViewPolicy) -> Non
         },
         on_asked_change=asked,
     )
+    return policy, seed
 
 
 def answer(told: dict[str, Any], base: ViewPolicy, channels: int) -> None:
@@ -126,6 +122,44 @@ def within(policy: ViewPolicy, shape: tuple[int, ...]) -> ViewPolicy:
     except UserError:
         return replace(policy, blur_sigma=max(0.1, (side - 1) // 2))
     return policy
+
+
+def _foldouts(selection: ui.Selection, shown: source.Shown, policy: ViewPolicy, seed: int) -> None:
+    """How the views are made, and the command that trains with them."""
+    method = selection.method if METHODS[selection.method].views else DEFAULT
+    words = [
+        f"--views.{field.name.replace('_', '-')} {getattr(policy, field.name):g}"
+        for field in fields(policy)
+        if field.name in switches.BY_FIELD and getattr(policy, field.name) != field.default
+    ]
+    row = shown.row if shown.row is not None else 0
+    options = ", ".join(
+        f"{f.name}={getattr(policy, f.name)!r}" for f in fields(policy) if getattr(policy, f.name) != f.default
+    )
+    ui.foldouts(
+        latex=r"x_1 = t_1(x), \quad x_2 = t_2(x), \qquad t_1, t_2 \sim \mathcal{T}",
+        symbols={
+            r"\mathcal{T}": ("the transforms and how strong each is", "ViewPolicy"),
+            "t_1, t_2": ("drawn anew for every image at every step", "views.draw_views(x, policy, generator=...)"),
+            "x_1, x_2": ("a positive pair", "views.two_views(x, policy, generator=...)"),
+        },
+        source="sslviz.methods.views:draw_views",
+        command=" ".join([f"sslviz train {method} {selection.data}", *words]),
+        script=f"""import torch
+
+from sslviz import load_images
+from sslviz.methods.policies import ViewPolicy
+from sslviz.methods.views import two_views
+
+x = load_images("{selection.data}", "test", bundled=True).x[{row}:{row + 1}].float() / 255
+policy = ViewPolicy({options})
+x1, x2 = two_views(x, policy, generator=torch.Generator().manual_seed({seed}))""",
+        way=(
+            f"An image x, {' × '.join(map(str, shown.x.shape))}, and a seed.",
+            "Twice: crop, turn, shift and shear by one resampling; light and colour by one matrix; blur.",
+            "Two views that a contrastive method is to bring together: what differs between them is what h may forget.",
+        ),
+    )  # fmt: skip
 
 
 # what is drawn --------------------------------------------------------------------------------------------------------

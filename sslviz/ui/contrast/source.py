@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +65,7 @@ def kinds(shape: tuple[int, ...]) -> list[str]:
 def choose(selection: ui.Selection) -> Shown:
     """Draw the choice of an image in one row, and return it.
 
-    A drawing is made in `sheet`, which the caller puts where it belongs.
+    A drawing is made on the sheet of `beside_sheet`.
     """
     images = ui.test_images(selection.data)
     shape, shelf = images.x.shape[1:], some_of_each(selection.data, PER_CLASS)[:10]
@@ -93,6 +95,19 @@ def choose(selection: ui.Selection) -> Shown:
     label = int(images.y[row]) if images.labelled else None
     called = f"test image {row}" + (f", “{images.class_names[label]}”" if label is not None else "")
     return Shown(images.x[row], called, SET, label, row)
+
+
+@contextlib.contextmanager
+def beside_sheet(shown: Shown) -> Iterator[None]:
+    """Where the image is drawn by hand, the sheet beside what is drawn within; else nothing."""
+    if shown.kind != DRAWN:
+        yield
+        return
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(width=SHEET + 4):
+            sheet(shown.x.shape[1])
+        with st.container(width="stretch"):
+            yield
 
 
 def sheet(side: int) -> None:
