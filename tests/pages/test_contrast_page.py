@@ -85,7 +85,8 @@ def test_switches_and_strengths_come_from_the_address(sent):
     assert (one == two).all()  # with all of them off both views are the image, made smaller
     assert not any(row["on"] for row in sent["rows"] if row["switch"])
     assert sent["told"][0] == "View 1 shows 100 % of the image, view 2 100 %; 100 % is in both."
-    open_page("tiny-simclr", contrast_views="flip=1")
+    at = open_page("tiny-simclr", contrast_views="flip=1,-blur=0.3")
+    assert any(code.value == "sslviz train simclr mnist --views.flip 1 --views.blur 0" for code in at.code)
     assert next(row for row in sent["rows"] if row["field"] == "flip")["on"]
     assert "Both views are flipped" in sent["told"][0]
 

@@ -127,10 +127,11 @@ def within(policy: ViewPolicy, shape: tuple[int, ...]) -> ViewPolicy:
 def _foldouts(selection: ui.Selection, shown: source.Shown, policy: ViewPolicy, seed: int) -> None:
     """How the views are made, and the command that trains with them."""
     method = selection.method if METHODS[selection.method].views else DEFAULT
+    base = policy_for(selection.data, shown.x.shape[0])  # what the command takes where it is told nothing
     words = [
         f"--views.{field.name.replace('_', '-')} {getattr(policy, field.name):g}"
         for field in fields(policy)
-        if field.name in switches.BY_FIELD and getattr(policy, field.name) != field.default
+        if field.name in switches.BY_FIELD and getattr(policy, field.name) != getattr(base, field.name)
     ]
     row = shown.row if shown.row is not None else 0
     options = ", ".join(
