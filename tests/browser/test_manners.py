@@ -15,6 +15,7 @@ PLACES = (
     "vae?model=tiny-vae&vae_view=Sample",
     "vae?model=tiny-vae&vae_view=Traverse",
     "vae?model=tiny-vae&vae_view=Interpolate",
+    "contrastive?model=tiny-simclr",
     "embeddings?model=tiny-simclr",
     "probe?model=tiny-simclr",
     "train",
@@ -97,6 +98,9 @@ def moves(page, name: str) -> None:
         control(page, "Traverse").click()
         until(page, lambda: said[name][0] in page.url)
         page.get_by_role("button", name="4, test image").nth(1).click()
+    elif name == "contrastive":
+        page.get_by_role("button", name="New pair").click()
+        page.get_by_text("seed 6").wait_for()
     elif name == "embeddings":
         control(page, "PCA").click()
         until(page, lambda: said[name][0] in page.url)

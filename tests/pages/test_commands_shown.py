@@ -15,6 +15,7 @@ SHOWN = {
     "vae": ({}, {"vae_view": "Sample"}),
     "embeddings": ({}, {"data": "cifar10"}),
     "probe": ({}, {"data": "fashion_mnist"}),
+    "contrastive": ({}, {"contrast_views": "flip=1,-blur=0.3"}, {"contrast_view": "Invariance"}),
     "train": ({},),
     "contrastive": (
         {"contrast_view": "Matrix", "model": "simclr-mnist"},
