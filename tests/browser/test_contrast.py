@@ -73,7 +73,7 @@ def test_the_keyboard_alone_switches_a_transform(page, address):
     visit(page, f"{address}/contrastive?model=simclr-mnist")
     before, at = pictures(page), turn(page)
     page.locator(".pair").get_by_role("checkbox", name="Crop, area from").wait_for()
-    for _ in range(60):
+    for _ in range(90):
         page.keyboard.press("Tab")
         if page.evaluate(FOCUSED) == "Rotate ±":
             break

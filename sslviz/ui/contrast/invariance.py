@@ -19,7 +19,6 @@ from sslviz.store import checkpoint
 from sslviz.ui.component import component
 from sslviz.ui.contrast import source
 from sslviz.ui.selection import models
-from sslviz.ui.stored import some_of_each
 from sslviz.ui.work import call
 
 KEPT = 64  # answers for an image, a transform and a set of models
@@ -49,7 +48,7 @@ def show(selection: ui.Selection) -> None:
 def _foldouts(selection: ui.Selection, shown: source.Shown, key: str) -> None:
     """What is measured, and a script that does it."""
     row = shown.row if shown.row is not None else 0
-    shelf = some_of_each(selection.data, source.PER_CLASS)
+    shelf = source.shelf_of(selection)
     ui.foldouts(
         latex=r"s(t) = \frac{h(x) \cdot h(t(x))}{\lVert h(x) \rVert\,\lVert h(t(x)) \rVert}, \qquad"
         r" s_0 = \operatorname{median}_{i \ne j}\,\cos(h(x_i), h(x_j))",
@@ -184,7 +183,7 @@ def _found(
     job = ("invariance", selection.data, who, shown.digest, key)
     if (kept := _answers().get(job)) is not None:
         return kept
-    shelf = some_of_each(selection.data, source.PER_CLASS)
+    shelf = source.shelf_of(selection)
     known = _meters().get((selection.data, who), {})
 
     def work(report: Any) -> dict[str, Any]:

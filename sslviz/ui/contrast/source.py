@@ -19,7 +19,7 @@ from sslviz.ui.component import component
 from sslviz.ui.stored import some_of_each
 
 SET, UPLOAD, DRAWN = "From the set", "Upload", "Draw"
-PER_CLASS, WIDEST = 1, 48  # test images of each class on the shelf; side of the largest sheet to draw on, pixels
+SHELF, WIDEST = 10, 48  # test images to choose from; side of the largest sheet to draw on, pixels
 SHEET = 196  # pixels of the page that a sheet, or a large picture, takes at the most
 
 _SKETCH = component(__file__, "sketch")
@@ -56,6 +56,11 @@ class Shown:
         return bool((self.x == self.x.flat[0]).all())
 
 
+def shelf_of(selection: ui.Selection) -> list[int]:
+    """Rows of the test images to choose from: the first of each of ten classes, or the first ten without labels."""
+    return some_of_each(selection.data, 1 if ui.test_images(selection.data).labelled else SHELF)[:SHELF]
+
+
 def kinds(shape: tuple[int, ...]) -> list[str]:
     """Where an image of a shape (C, H, W) may come from: only small grey ones are drawn."""
     drawable = shape[0] == 1 and shape[1] == shape[2] <= WIDEST
@@ -68,7 +73,7 @@ def choose(selection: ui.Selection) -> Shown:
     A drawing is made on the sheet of `beside_sheet`.
     """
     images = ui.test_images(selection.data)
-    shape, shelf = images.x.shape[1:], some_of_each(selection.data, PER_CLASS)[:10]
+    shape, shelf = images.x.shape[1:], shelf_of(selection)
     kind = ui.bound("contrast_from", SET, among=kinds(shape))
     row = ui.bound("contrast_image", shelf[min(7, len(shelf) - 1)], among=shelf)
     ink = ui.bound("contrast_ink", "", parse=_checked_ink)
