@@ -152,6 +152,11 @@ def flush() -> None:
         st.query_params.update(changed)
 
 
+def heard() -> None:
+    """Note that this visit's page has told something: its scripts are there, so the address may be written."""
+    _memory()["ready"] = True
+
+
 def _in_fragment() -> bool:
     """Whether only a fragment is run, at whose end nobody calls `flush`."""
     context = get_script_run_ctx()

@@ -15,6 +15,7 @@ import streamlit as st
 from sslviz import ui
 from sslviz.data.picture import MAX_BYTES, fitted, read_square
 from sslviz.errors import UserError
+from sslviz.ui import address
 from sslviz.ui.component import component
 from sslviz.ui.stored import some_of_each
 
@@ -124,6 +125,7 @@ def sheet(side: int) -> None:
             st.session_state.contrast_ink = _checked_ink(told)
         except (ValueError, TypeError):
             return
+        address.heard()
 
     _SKETCH(
         key="contrast_sketch",
