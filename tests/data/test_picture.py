@@ -25,9 +25,16 @@ def striped(width: int = 60, height: int = 40) -> Image.Image:
 
 
 def claims(width: int, height: int) -> bytes:
-    """A PNG whose first bytes claim a size, with nothing after them."""
+    """A PNG whose first bytes claim a size, and pixels that never come."""
     body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + body
+        + struct.pack(">I", zlib.crc32(body))
+        + struct.pack(">I", 99)
+        + b"IDAT"
+    )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])

@@ -184,7 +184,7 @@ def _upload(shape: tuple[int, ...]) -> Shown | None:
             st.error(ui.escape(str(error)))
             return None
         state.contrast_upload_turn += 1  # the file leaves the uploader, and with it the memory that it takes
-        st.rerun(scope="fragment")
+        st.rerun()
     if "contrast_brought" not in state:
         st.caption("Until a picture is here, an image of the set is shown. It stays in this tab alone.")
         return None
