@@ -80,7 +80,7 @@ def show(selection: ui.Selection) -> None:
         _course(runs)
         _table(results, runs)
     momentum, run = float(usual if chosen == OWN else chosen), runs.get(chosen)
-    cost = f" It took {plots.seconds(run.seconds)} when it was made." if run else ""
+    cost = f" On {ui.data_title(dataset)} it took {plots.seconds(run.seconds)}." if run else ""
     run_now(
         about, selection.data, {"--model.momentum": momentum}, key="contrast_queue_run", label="Run this one now",
         said=f"{about.fixed['steps']} steps of {METHODS[about.method].title} with momentum {momentum:g} on "
