@@ -1,8 +1,10 @@
 """Experiments of short runs: what a cell is, that runs are kept as they end, and what the shipped results say."""
 
 import dataclasses
+import json
 import shlex
 import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -19,11 +21,12 @@ from sslviz.errors import UserError
 from sslviz.evaluation.embedding import encode
 from sslviz.jobs.protocol import Stepped
 from sslviz.methods.policies import ViewPolicy
-from sslviz.paths import assets_dir
+from sslviz.paths import ROOT
 from sslviz.store import checkpoint
 
 CELLS = [(name, dataset, key) for name, e in EXPERIMENTS.items() for dataset in e.datasets for key in e.cells(dataset)]
-SHIPPED = sorted((assets_dir() / "experiments").glob("*.json"))
+SHIPPED = [(name, dataset) for name in ("grid", "shortcut") for dataset in EXPERIMENTS[name].datasets]
+SHIPPED = [(name, dataset) for name in ("grid", "shortcut") for dataset in EXPERIMENTS[name].datasets]
 TINY = {
     "model.encoder.widths": (4, 4), "model.encoder.strides": (2, 2), "steps": 2, "batch_size": 16, "device": "cpu",
     "precision": "32-true", "threads": 1, "monitors": 1,
@@ -156,3 +159,30 @@ def test_a_page_asks_for_the_run_that_the_engine_makes(name, dataset, key, monke
     config = runs.config_of(name, dataset, key, seed=3)
     asked = parsed(experiments.request(name, dataset, key, seed=3, minutes=2).words(), monkeypatch)
     assert dataclasses.replace(asked, minutes=None) == config and asked.minutes == 2
+
+
+@pytest.mark.parametrize(("name", "dataset"), SHIPPED)
+def test_shipped_results_are_whole_and_of_the_runs_that_their_commands_make(name, dataset, monkeypatch):
+    found, about = results.shipped(name, dataset), EXPERIMENTS[name]
+    assert {run.cell for run in found.runs} >= set(about.cells(dataset)) and found.n_labels == about.labels
+    assert len({(run.n_train, run.n_test) for run in found.runs}) == 1
+    assert shlex.split(found.command) == ["sslviz", "experiments", "run", name, dataset]
+    for run in found.runs:
+        assert runs.config_of(name, dataset, run.cell, seed=run.seed) == parsed(
+            shlex.split(run.command)[1:], monkeypatch
+        )
+        low, high = run.interval("knn")
+        assert 0 < low < run.knn < high < 1 and run.loss > 0
+    if (ROOT / ".git").exists():
+        for revision in {run.revision for run in found.runs}:
+            kind = subprocess.run(["git", "-C", ROOT, "cat-file", "-t", revision], capture_output=True, text=True)
+            shallow = subprocess.run(["git", "-C", ROOT, "rev-parse", "--is-shallow-repository"], capture_output=True)
+            assert kind.stdout.strip() == "commit" or shallow.stdout.strip() == b"true", revision
+
+
+def test_the_list_says_how_many_runs_are_there(capsys):
+    assert cli.main(["experiments", "list", "--json"]) == 0
+    rows = {(row["name"], row["dataset"]): row for row in json.loads(capsys.readouterr().out)["experiments"]}
+    assert rows.keys() == {(name, dataset) for name, about in EXPERIMENTS.items() for dataset in about.datasets}
+    row = rows["shortcut", "mnist"]
+    assert row["runs"] == len(row["cells"]) == 16

@@ -46,7 +46,7 @@ def words(at: AppTest) -> str:
     return "\n".join(m.value for m in (*at.markdown, *at.caption)).replace("\\", "")
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+@pytest.mark.parametrize("dataset", EXPERIMENTS["grid"].datasets)
 def test_the_grid_says_the_best_pair_and_how_it_was_found(dataset):
     at, found = open_view("Grid", data=dataset), results.shipped("grid", dataset)
     best = max((run for run in found.runs if "+" in run.cell), key=lambda run: run.knn)

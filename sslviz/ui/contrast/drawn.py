@@ -84,9 +84,10 @@ def protocol(found: Results, probe: str, steps: int, batch: int) -> str:
     """How the figures came about, in one paragraph."""
     run, words = found.runs[0], found.protocol
     most = max(run.total_seconds for run in found.runs)
+    revisions = " and ".join(dict.fromkeys(run.revision for run in found.runs))
     return (
         f"Each run: {steps:,} steps of {batch} images on one thread, at most {plots.seconds(most)} with its evaluation "
-        f"({ui.escape(run.hardware)}, revision {run.revision}, {run.created}). Evaluation: {words[probe]}, fitted on "
+        f"({ui.escape(run.hardware)}, revision {revisions}, {run.created}). Evaluation: {words[probe]}, fitted on "
         f"{found.n_labels:,} labels, tested on {run.n_test:,} images ({words['test']}). Intervals: {words['interval']}."
     )
 
