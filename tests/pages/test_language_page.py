@@ -507,6 +507,10 @@ def test_the_striking_head_is_the_one_whose_mask_looks_most_at_another_word():
     weights[0, 2, 2] = (1.0, 0.0, 0.0, 0.0)  # looks at [CLS], which does not count
     weights[0, 1, 2] = (0.0, 0.0, 1.0, 0.0)  # looks at itself, which does not count
     assert attention.striking(weights, ("[CLS]", "cat", "[MASK]", "."), (2,)) == 3
+    longer = np.full((1, 2, 6, 6), 0.1, np.float32)
+    longer[0, 0, 2, 1] = 1.0  # looks one place aside, which heads do in every sentence
+    longer[0, 1, 2, 5] = 0.5
+    assert attention.striking(longer, ("the", "cat", "[MASK]", "on", "the", "mat"), (2,)) == 1
 
 
 @pytest.mark.slow
@@ -680,6 +684,11 @@ def test_the_card_says_how_many_sentences_each_filler_wins():
     assert "1,000 masked words in 400 held-out sentences" in told and "nobody wins 45.0 %" in told
     assert [row["Filler"] for row in rows] == ["a", "b"] and rows[1]["Sentences won"] == "50.0 % (45.1 to 54.9)"
     assert following.won({}) == ([], "")
+    card = json.loads((assets_dir() / "models" / "bert-mini" / "card.json").read_text(encoding="utf-8"))["results"]
+    assert card["fillers"]["n_masked"] == pytest.approx(card["n_masked"], rel=0.01)
+    assert card["fillers"]["top1"]["bert-mini"] == pytest.approx(card["top1"], abs=0.01)
+    assert len(following.won({"results": card})[0]) == 3
+    assert sum(card["fillers"]["wins"].values()) + card["fillers"]["ties"] == pytest.approx(1)
 
 
 def test_two_sentences_are_compared_in_one_place(bert):

@@ -15,7 +15,9 @@ TOKENS_SHOWN = 96  # attention over more can't be seen, and grows with the squar
 
 
 def striking(weights: np.ndarray, tokens: tuple[str, ...], positions: tuple[int, ...]) -> int:
-    """The head whose masked token looks most at one other token, special ones and points aside.
+    """The head whose masked token looks most at one other token, special ones, points and its neighbours aside.
+
+    In a text of few words the neighbours count too.
 
     Args:
         weights: (layers, heads, L, L).
@@ -30,6 +32,9 @@ def striking(weights: np.ndarray, tokens: tuple[str, ...], positions: tuple[int,
     seen = weights[:, :, rows] * words  # (layers, heads, R, L)
     for n, row in enumerate(rows):
         seen[:, :, n, row] = 0
+        beside = [i for i in (row - 1, row + 1) if 0 <= i < len(words)]
+        if words.sum() - words[[row, *beside]].sum() > 1:  # heads that look one place aside do so in every sentence
+            seen[:, :, n, beside] = 0
     return int(seen.max(axis=(2, 3)).argmax())
 
 

@@ -35,7 +35,7 @@ def following(asked: Asked) -> None:
     prefix = asked.text[:start].rstrip()
     st.markdown("**One gap, several fillers**" if gap else "**What comes next, from the left alone**")
     temperature = temperature_slider("language_next_temperature", width=300)
-    counts, found = _trigrams(), _Found(asked, prefix)
+    place, counts, found = st.container(), _trigrams(), _Found(asked, prefix)
     if counts is not None:
         p = counts.distribution(*_read(asked, prefix, right=False), right=False)
         found.add(LEFT, _best(counts.vocabulary, p, temperature), left=True)
@@ -54,8 +54,9 @@ def following(asked: Asked) -> None:
         mask = ask(asked.speaker, "fill", asked.text, words=asked.chosen, top_k=SHOWN, temperature=temperature)[0]
         title = f"{asked.speaker.name}, both sides"
         found.add(title, tuple((p.token, p.probability) for p in mask.predictions), own=mask.original)
-    found.draw()
-    st.markdown(ui.escape(found.told()))
+    with place:  # above what is said of models that are not here
+        found.draw()
+        st.markdown(ui.escape(found.told()))
     rows, said = won(counted()[1])
     if rows:
         st.dataframe(rows, hide_index=True, alt="Masked words found first and sentences won, for each filler")

@@ -23,7 +23,8 @@ export default function ({ data, parentElement }) {
     data.decades.forEach((decade, i) => {
       axes.append(node("line", { class: "grid", x1: along(decade), x2: along(decade), y1: up(low), y2: up(high) }),
         node("line", { class: "grid", x1: along(low), x2: along(high), y1: up(decade), y2: up(decade) }),
-        node("text", { x: along(decade), y: up(low) + 18, "text-anchor": i === data.decades.length - 1 ? "end" : "middle" }, data.ticks[i]),
+        node("text", { x: along(decade), y: up(low) + 18, "text-anchor": i === data.decades.length - 1 ? "end" : "middle" },
+          (data.decades.length - 1 - i) % Math.ceil(60 / (along(low + 1) - along(low))) ? "" : data.ticks[i]),
         node("text", { x: SPACE.left - 6, y: up(decade) + 4, "text-anchor": "end" }, data.ticks[i]))
     })
     axes.append(node("line", { class: "same", x1: along(low), y1: up(low), x2: along(high), y2: up(high) }),

@@ -79,7 +79,7 @@ def sent(found: Any) -> dict[str, Any]:
     return {
         "points": points,
         "decades": decades,
-        "ticks": [_share(10.0**d) for d in decades],
+        "ticks": [f"{100 * 10.0**d:g} %" if d >= -4 else scientific(10.0**d).partition("× ")[2] for d in decades],
         "chosen": _largest(found),
         "axes": ["probability in the first sentence", "probability in the second sentence"],
         "label": f"Candidates for one place of two sentences, {len(points)} words; arrow keys go from word to word",
@@ -107,5 +107,5 @@ def _largest(found: Any) -> int:
 
 
 def _share(p: float) -> str:
-    """A probability in per cent, with a power of ten where that would be 0."""
-    return plots.share(p) if p >= 0.0005 else scientific(p)
+    """A probability in per cent, a very small one with a power of ten."""
+    return plots.share(p) if p >= 0.0005 else f"{100 * p:.2g} %" if p >= 1e-5 else scientific(p)
