@@ -99,11 +99,17 @@ def load_now(models: Loader, key: tuple, load: Callable[[], Any]) -> None:
 
 
 def wait_for(models: Loader, key: tuple, name: str) -> None:
-    """Say that a model is loading, and run the page again when it is there."""
+    """Say that a model is loading, and run the page again when it is there.
+
+    Never within the run that draws this: a browser that gets two runs at once shows widgets at their least value.
+    """
+    drawn = False
 
     @st.fragment(run_every=0.4)
     def waiting() -> None:
-        if models.ready(key):
+        nonlocal drawn
+        before, drawn = drawn, True
+        if before and models.ready(key):
             st.rerun()
         st.caption(f"Loading {ui.escape(name)}: its answer comes in some seconds.")
 
