@@ -71,11 +71,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     state.x = (i) => left + (right - left) * i / Math.max(1, count - 1)
     const all = data.curves.flatMap((c) => c.cosine.map((_, i) => value(c, i)).filter((v) => v !== null))
     const low = Math.min(0.9, Math.floor(10 * Math.min(...all)) / 10), y = (v) => bottom - (bottom - top) * (v - low) / (1 - low)
-    for (let i = 0; i <= 4; i++) {
-      const v = low + (1 - low) * i / 4
+    const step = 1 - low > 1 ? 0.5 : 1 - low > 0.5 ? 0.2 : 1 - low > 0.2 ? 0.1 : 0.05
+    for (let v = 1; v > low - 1e-9; v -= step) {
       put(svg, "line", { x1: left, x2: right, y1: y(v), y2: y(v), stroke: "rgba(128,138,150,0.25)" })
-      put(svg, "text", { ...ink, x: left - 6, y: y(v) + 5, "text-anchor": "end" }, number(v))
+      put(svg, "text", { ...ink, x: left - 6, y: y(v) + 5, "text-anchor": "end" }, number(Math.abs(v) < 1e-9 ? 0 : v))
     }
+    put(svg, "text", { ...ink, x: left + 6, y: bottom - 8 }, scaled.checked ? "cosine of h, above that of two images" : "cosine of h")
     const every = Math.ceil(count / ((right - left) / (data.labels[0].length > 7 ? 110 : 62)))
     data.labels.forEach((label, i) => {
       if ((i - data.start) % every === 0) put(svg, "text", { ...ink, x: state.x(i), y: bottom + 18, "text-anchor": "middle" }, label)
