@@ -64,6 +64,7 @@ def test_a_model_that_has_a_queue_shows_its_own_keys():
     assert "64 newest keys of this model's own queue" in words(open_view("Matrix", model="tiny-queue"))
 
 
+@pytest.mark.slow
 def test_a_model_stored_without_its_key_side_says_so(models):
     kept = checkpoint.load(models / "tiny-queue")
     checkpoint.save(kept, models / "tiny-bare", card={"dataset": "mnist"}, training=False)

@@ -82,16 +82,18 @@ function paint(view) {
     place.querySelector(".rank").textContent =
       `Its other view: cosine ${signed(values[0], 2)}, number ${ranks[row]} of ${values.length}. The nearest:`
     const order = largest(values, SHOWN)
-    place.querySelector(".nearest").replaceChildren(...order.map((at) => near(view, columns[at], values[at], at === 0)))
+    const side = Math.min(PICTURE, Math.max(16, Math.floor(place.clientWidth / SHOWN) - 10))
+    place.querySelector(".nearest").replaceChildren(
+      ...order.map((at) => near(view, columns[at], values[at], at === 0, side)))
   }
   say(view)
 }
 
-function near(view, column, value, positive) {
+function near(view, column, value, positive, side) {
   const figure = document.createElement("figure"), picture = document.createElement("span")
   const words = document.createElement("figcaption"), { n, sheet, names, labels } = view.data
   picture.className = "picture"
-  cut(picture, sheet, column, PICTURE)
+  cut(picture, sheet, column, side)
   if (positive) figure.className = "positive"
   const name = names.length ? ` “${names[labels[column % n]]}”` : ""
   words.textContent = `${signed(value, 2)}${positive ? " pair" : name}`
