@@ -5,6 +5,7 @@ import streamlit as st
 from sslviz import plots, ui
 from sslviz.evaluation.maps import MAPS
 from sslviz.evaluation.neighbours import neighbours
+from sslviz.methods.registry import METHODS
 
 selection = ui.open_page("home")
 
@@ -82,11 +83,13 @@ with grid.cell():
         on_pick=lambda ids: choose(ids[0]),
     )
 chance = len(ids) * ((images.y == images.y[index]).sum() - 1) / max(1, len(images.y) - 1)
+taught = "although training used no labels"
+if METHODS[selection.method].labels:
+    taught = "which training was told of its own images"
 st.markdown(
     f"Test image {index}, “{ui.escape(names[images.y[index]])}”, on its way through "
     f"{ui.escape(selection.model)}: {same} "
-    f"of its {len(ids)} nearest neighbours show the same class, although training used no labels. By chance it "
-    f"would be {chance:.1f}."
+    f"of its {len(ids)} nearest neighbours show the same class, {taught}. By chance it would be {chance:.1f}."
 )
 
 st.subheader("Where to begin", anchor=False)

@@ -9,7 +9,10 @@ import pytest
 from sslviz.methods.registry import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = re.compile(rf"\b({'|'.join([*METHODS, 'vae', *(about.title for about in METHODS.values())])})\b", re.IGNORECASE)
+# "self-supervised" names the field
+NAMES = re.compile(
+    rf"(?<!self-)\b({'|'.join([*METHODS, 'vae', *(about.title for about in METHODS.values())])})\b", re.IGNORECASE
+)
 # what is no method: the page that decodes has its address from one, and language may speak of its own
 ADDRESS, PAGES = {"vae"}, ("pages/", "sslviz/ui/page_shell.py", "sslviz/ui/decoding.py")
 LANGUAGE = ("sslviz/language/", "sslviz/ui/language/", "sslviz/cli/", "sslviz/ui/page_shell.py", "pages/language.py")

@@ -3,6 +3,7 @@
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.supervised import SupervisedConfig
 from sslviz.methods.vae import VAEConfig
 from sslviz.training.config import config_for
 
@@ -12,6 +13,7 @@ MODELS = {
     "vae": VAEConfig(hidden=16, latent_dim=4),
     "simclr": SimCLRConfig(TINY, 16, 8),
     "moco": MoCoConfig(TINY, 16, 8, queue_size=64),
+    "supervised": SupervisedConfig(TINY),
 }
 
 

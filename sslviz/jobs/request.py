@@ -90,11 +90,10 @@ def numbers_of(method: str, n_train: int) -> list[Number]:
     info, run = registry.info(method), bounds_of(TrainConfig)
     batch = int(info.defaults.get("batch_size", TrainConfig.batch_size))
     most = max(1, min(n_train, int(run["batch_size"].high)))
-    why = "Other images of the batch are the negatives: more make the task harder, and cost memory."
     return [
         Number(
             "--batch-size", "Batch (images a step)", Bounds(1, most), min(batch, most),
-            why if info.views else "More images a step make steps that are steadier, and fewer.",
+            info.batch_reason,
         ),
         Number(
             "--lr", "Peak learning rate of AdamW (no unit)", run["lr"],
@@ -145,6 +144,8 @@ def make_request(
     if name and (not NAME.fullmatch(name) or name.startswith(RANDOM)):
         raise UserError(f"“{name[:80]}” can't be a model's name: use up to 64 of a-z, 0-9, dot, dash and underscore.")
     about = images.describe(dataset)
+    if refusal := info.label_refusal(about.class_names):
+        raise UserError(refusal)
     options = [*_encoder_options(info, encoder, about.shape), *_number_options(method, numbers or {}, about.n_train)]
     return TrainingRequest(method, dataset, tuple(options), minutes, name)
 

@@ -4,7 +4,7 @@ A method is one file (see `sslviz.methods.base`) and one entry here. Whoever nee
 it here or asks its model; nobody names a method.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
@@ -82,10 +82,11 @@ class MethodInfo:
         rising: said where the loss has risen since the first step.
         gauge: drawn below the online k-NN.
         gauge_caption: a format string of the newest evaluation.
+        batch_reason: what changes with the number of images a step.
         views: whether a step sees random views of its images.
         decoder: whether h can be decoded into an image.
         projector: whether a head stands between h and the loss.
-        labels: whether a step needs the images' labels.
+        labels: whether a step needs the images' labels; its config then has `classes`, how many they name.
         metric: how near two h are: by their angle, or by their distance.
         evaluation: what `sslviz eval` measures of it besides the probes, with the unit, or "".
     """
@@ -107,12 +108,20 @@ class MethodInfo:
     rising: str = ""
     gauge: Curve | None = None
     gauge_caption: str = ""
+    batch_reason: str = "More images a step make steps that are steadier, and fewer."
     views: bool = False
     decoder: bool = False
     projector: bool = False
     labels: bool = False
     metric: Literal["cosine", "euclidean"] = "cosine"
     evaluation: str = ""
+
+    def label_refusal(self, class_names: Sequence[str]) -> str:
+        """Why images of these classes can't be learnt from: a sentence, or "" where they can."""
+        if not self.labels or len(class_names) > 1:
+            return ""
+        have = "are all of one class" if class_names else "have none"
+        return f"{self.title} learns from labels, and these images {have}; choose another method, or add labels."
 
 
 # what methods that compare two views share ---------------------------------------------------------------------------
@@ -139,6 +148,7 @@ TWO_VIEWS: dict[str, Any] = {
     "loss_caption": "Views of one image agree at {positive:.2f}, of two images at {negative:.2f}.",
     "gauge": Curve("z_std", "spread of z", "1 fills the sphere, 0 is collapse"),
     "gauge_caption": "Spread {z_std:.2f}: 1 fills the sphere, 0 is collapse.",
+    "batch_reason": "Other images of the batch are the negatives: more make the task harder, and cost memory.",
     "views": True,
     "projector": True,
 }
@@ -237,6 +247,28 @@ METHODS: dict[str, MethodInfo] = {
         ),
         rising="The queue began as random numbers, which are easy to tell from a key: so the loss rises first.",
         **TWO_VIEWS,
+    ),
+    "supervised": MethodInfo(
+        title="Supervised",
+        colour="#a65300",
+        target="sslviz.methods.supervised:Supervised",
+        paper="LeCun et al. 1998, Proceedings of the IEEE 86(11)",
+        latex=r"\mathcal{L} = -\frac{1}{N}\sum_{i=1}^{N}\log\frac{\exp(w_{y_i} \cdot h_i + b_{y_i})}"
+        r"{\sum_{k=1}^{K}\exp(w_k \cdot h_i + b_k)}",
+        symbols={
+            "h_i": ("representation of a view of image i", "model.encode(x1)"),
+            "y_i": ("its label", "StepContext.labels"),
+            "w_k, b_k": ("weights and bias of class k", "model.classifier"),
+            "K": ("classes", "SupervisedConfig.classes"),
+        },
+        source="sslviz.methods.supervised:Supervised.training_step",
+        way="Batch → one view → encoder → classifier → loss of the labels → gradients → one step of AdamW.",
+        defaults={"batch_size": 256, "lr": 1.5e-3, "weight_decay": 0.02, "epochs": 10.0},
+        encoders=IMAGE_ENCODERS,
+        losses=(Curve("accuracy", "right in the batch", "share"),),
+        loss_caption="Loss {loss:.2f} nats; {accuracy:.0%} of the batch right.",
+        views=True,
+        labels=True,
     ),
     "mlm": MethodInfo(
         title="BERT",

@@ -152,8 +152,8 @@ RESULTS: dict[str, Reader] = {
     "trigram_pruned": _table(_share),
 }  # fmt: skip
 FIELDS: dict[str, Reader] = {
-    "source": _text, "n_train": _count, "parameters": _count, "hardware": _text, "command": _command, "seed": _count,
-    "steps": _count, "epochs": _amount, "minutes": _amount, "batch_size": _count, "git_revision": _text,
+    "source": _text, "labels": _text, "n_train": _count, "parameters": _count, "hardware": _text, "command": _command,
+    "seed": _count, "steps": _count, "epochs": _amount, "minutes": _amount, "batch_size": _count, "git_revision": _text,
     "created": _text, "versions": _table(_text), "precision": _text, "results": _results,
 }  # fmt: skip
 

@@ -64,9 +64,20 @@ def batches_for(config: TrainConfig) -> "ImageBatches | TextBatches":
             f"A batch of {config.batch_size:,} {data.things} is larger than the {len(data):,} training {data.things}; "
             "choose another --batch-size."
         )
-    if config.about.labels and not getattr(data.train, "labelled", False):
-        raise UserError(f"{config.about.title} learns from labels, and these images have none; choose another method.")
+    if config.about.labels:
+        _check_labels(config, getattr(data.train, "class_names", ()))
     return data
+
+
+def _check_labels(config: TrainConfig, class_names: tuple[str, ...]) -> None:
+    """A method that learns from labels needs some of two classes or more, and a model that has all of them."""
+    if refusal := config.about.label_refusal(class_names):
+        raise UserError(refusal)
+    classes = getattr(config.model, "classes", len(class_names))
+    if classes < len(class_names):
+        raise UserError(
+            f"The labels name {len(class_names):,} classes, and the model has {classes:,}: leave --model.classes out."
+        )
 
 
 class ImageBatches:

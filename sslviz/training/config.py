@@ -110,12 +110,18 @@ def config_for(method: str, dataset: str, **changes: Any) -> TrainConfig:
     dataset = ALIASES.get(dataset, dataset)
     known = DATASETS.get(dataset)
     if known:
-        shape = known.shape
+        shape, class_names = known.shape, known.class_names
     else:  # own images may be few
         found = describe(dataset)
-        shape, defaults["batch_size"] = found.shape, min(defaults.get("batch_size", 256), max(1, found.n_train))
+        shape, class_names = found.shape, found.class_names
+        defaults["batch_size"] = min(defaults.get("batch_size", 256), max(1, found.n_train))
+    if refusal := about.label_refusal(class_names):
+        raise UserError(refusal)
+    model: Any = make.for_images(shape)
+    if about.labels:
+        model = dataclasses.replace(model, classes=len(class_names))
     views = policy_for(dataset, shape[0]) if about.views else ViewPolicy()
-    return TrainConfig(dataset, **{"model": make.for_images(shape), "views": views, **defaults, **changes})
+    return TrainConfig(dataset, **{"model": model, "views": views, **defaults, **changes})
 
 
 def check(config: TrainConfig) -> None:

@@ -114,6 +114,8 @@ class _Run:
         trained = sum(p.numel() for p in stepper.model.parameters() if p.requires_grad)
         info: dict[str, Any] = {"name": config.name or self.folder.name, "method": config.method, "dataset": data.name}
         info |= {"source": data.source, "n_train": len(data), "parameters": trained}
+        if config.about.labels:
+            info["labels"] = f"learnt from the labels of all {len(data):,} training {data.things}"
         info |= {"hardware": describe_hardware(stepper.device), "command": command_for(again)} | describe_origin()
         info |= {"precision": stepper.precision} | ({"precision_rates": self.rates} if self.rates else {})
         if self.progress.total_steps < math.inf:

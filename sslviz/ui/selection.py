@@ -224,9 +224,10 @@ def _selection_facts(dataset: str, model: Any) -> None:
         st.caption(escape(str(error)))
     card = (model.card or {}) if model else {}
     if card.get("n_train"):
+        told = "with their labels" if METHODS[model.method].labels else "without labels"
         st.caption(
-            f"**Model.** {METHODS[model.method].title} trained on {card['n_train']:,} images without "
-            f"labels, {plots.seconds(60 * card.get('minutes', 0))} on {escape(str(card.get('hardware', '?')))}."
+            f"**Model.** {METHODS[model.method].title} trained on {card['n_train']:,} images {told}, "
+            f"{plots.seconds(60 * card.get('minutes', 0))} on {escape(str(card.get('hardware', '?')))}."
         )
 
 

@@ -22,6 +22,7 @@ from sslviz.errors import UserError
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
+from sslviz.methods.supervised import SupervisedConfig
 from sslviz.methods.vae import VAEConfig
 from sslviz.paths import assets_dir
 from sslviz.store import bundle, checkpoint
@@ -34,10 +35,12 @@ CONFIGS = {
     "vae": VAEConfig(hidden=2, latent_dim=2),
     "simclr": SimCLRConfig(SMALL, hidden=3, dim=2),
     "moco": MoCoConfig(SMALL, hidden=3, dim=2, queue_size=8),
+    "supervised": SupervisedConfig(SMALL, classes=3),
 }
 CARD_MADE = {
     "dataset": "mnist",
     "n_train": 60_000,
+    "labels": "learnt from the labels of all 60,000 training images",
     "minutes": 0.5,
     "hardware": "a test",
     "command": "sslviz train simclr mnist --minutes 0.5",

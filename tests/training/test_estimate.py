@@ -59,7 +59,8 @@ data = batches_for(config)
 start, told = peak_memory(), memory(config, data)
 run = Stepper(config, data, precision="32-true")
 for step in range(2):
-    run.step(data.batch(0, step, rank=0, share=384), run.generator(step), lr=1e-3)
+    labels = data.labels(0, step, rank=0, share=384)
+    run.step(data.batch(0, step, rank=0, share=384), run.generator(step), lr=1e-3, labels=labels)
 print(json.dumps([start, told, peak_memory()]))
 """.replace("METHOD", repr(method))
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

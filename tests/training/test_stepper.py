@@ -50,8 +50,8 @@ def test_a_step_on_a_device_reads_nothing(method, data):
     stepper.on_host = False
     with Reads() as reads:
         for step in range(3):
-            batch = batches.batch(0, step, rank=0, share=32)
-            losses = stepper.step(batch, stepper.generator(step), lr=1e-3)
+            batch, labels = (part(0, step, rank=0, share=32) for part in (batches.batch, batches.labels))
+            losses = stepper.step(batch, stepper.generator(step), lr=1e-3, labels=labels)
         assert reads.count == 0
         float(losses["loss"])
         assert reads.count == 1

@@ -134,7 +134,8 @@ def _before(selection: ui.Selection, method: str, dataset: str) -> None:
         x, about = data.preview(dataset, "train", SHOWN, bundled=True), data.describe(dataset)
         columns = min(ROW, len(x))
         rows = len(x) // columns
-        title = f"What goes in: images of {ui.data_title(dataset)}, no labels"
+        labels = "with their labels" if request.image_methods()[method].labels else "no labels"
+        title = f"What goes in: images of {ui.data_title(dataset)}, {labels}"
         shown, scale = x[: rows * columns], 1 + (x.shape[3] < 40)
         figure = plots.plot_images(shown, row_labels=[""] * rows, title=title, scale=scale)
         caption = f"{about.n_train:,} images to learn from; {about.n_test:,} are held out, to watch with."
