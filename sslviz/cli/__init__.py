@@ -51,6 +51,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "top_k": (1, 1000),
     "port": (1, 65_535),
     "sentences": (1, 1_000_000),
+    "seeds": (1, 100),
+    "scratch_steps": (0, 1_000_000),
 }
 
 

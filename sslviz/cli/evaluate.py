@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
+from sslviz.cli.efficiency import print_efficiency, read_counts
 from sslviz.cli.inputs import both_splits, check_fits, load_model
 from sslviz.cli.output import answer, fetching, progress_line
 from sslviz.errors import UserError
@@ -22,6 +23,9 @@ def probe(
     probe: Literal["linear", "knn"] = "linear",
     baselines: bool = True,
     seed: int = 0,
+    labels_per_class: tuple[str, ...] = (),
+    seeds: int = 5,
+    scratch_steps: int = 0,
     json: bool = False,
 ) -> None:
     """Probe a frozen model: accuracy of a linear or k-NN classifier on h, beside baselines on the same labels.
@@ -32,9 +36,20 @@ def probe(
         probe: multinomial logistic regression on standardised h, or 20 neighbours by the metric that suits h.
         baselines: also probe the untrained model, and pixels, PCA and whitened patches, or a bag of words.
         seed: of the validation split, the baselines and the untrained model.
+        labels_per_class: label efficiency instead: linear probes on so many labels of each class, such as 1 10 100 all.
+        seeds: of these, how many class-balanced draws of labels at each count.
+        scratch_steps: of these, also train the encoder anew on each draw's labels, so many steps; 0 leaves it out.
         json: print one JSON object.
     """
     tell = None if json else progress_line()
+    if labels_per_class:
+        if dataset == "topics" or probe != "linear":
+            raise UserError("--labels-per-class is for linear probes of images: leave it out here.")
+        counts = read_counts(labels_per_class)
+        print_efficiency(
+            checkpoint, dataset, counts, seeds=seeds, baselines=baselines, scratch_steps=scratch_steps, json=json
+        )
+        return
     if dataset == "topics":
         found = _evaluate_topics(checkpoint, probe, baselines, seed, tell)
     else:

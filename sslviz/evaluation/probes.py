@@ -6,20 +6,17 @@ Probes take arrays, so the encoder that made h can't be changed by them. Both fo
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sslviz.errors import InputError
+from sslviz.evaluation import logistic
 
 L2_GRID = tuple(float(f"{l2:.3g}") for l2 in np.logspace(0, -6, 13))  # 1, 0.316, 0.1, ... 1e-6
 
@@ -38,8 +35,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
     validation cross-entropy, a steady score; accuracy, which often gains a little beyond, decides between that lowest
     one and these two. Then all rows are fitted with the chosen penalty. Test rows are never seen.
 
-    The optimiser is L-BFGS (Liu & Nocedal 1989) on all rows at once, run in coordinates in which the Hessian is close
-    to the identity: that takes tens of steps where plain L-BFGS takes hundreds.
+    The optimiser is L-BFGS on all rows at once in coordinates of its own: see `sslviz.evaluation.logistic`.
 
     Args:
         l2_grid: penalties to choose from; one alone is used as it is, without validation, and the middle one where no
@@ -96,27 +92,33 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
 
         order, n_fit = _split(y, self.val_fraction, np.random.default_rng(self.seed))
         X, self.mean_, self.scale_ = _standardise(h, order)  # (N, D + 1), the last column ones
+        X, directions = logistic.compact(X)
         y = y[order]
+        problem = logistic.Problem(X, y, len(self.classes_))
         report = _Progress(callback, parts=len(grid) + 1)
         W = np.zeros((len(self.classes_), X.shape[1]))
         self.l2_ = grid[len(grid) // 2]
         self.val_scores_: dict[float, float] = {}
         if len(grid) > 1 and n_fit < len(y):
-            W = self._choose_l2(W, X, y, n_fit, grid, report)
+            W = self._choose_l2(W, problem, n_fit, grid, report)
+            problem.renew()
         report.begin("fit", self.l2_, len(grid))
-        W, self.n_iter_ = _minimise(W, X, y, self.l2_, tol=self.tol, max_iter=self.max_iter, step=report.step)
+        W, self.n_iter_ = problem.minimise(
+            W, self.l2_, n=len(y), tol=self.tol, max_iter=self.max_iter, step=report.step
+        )
         report.end()
-        self.coef_, self.intercept_ = W[:, :-1], W[:, -1]
+        self.coef_, self.intercept_ = W[:, :-1] if directions is None else W[:, :-1] @ directions, W[:, -1]
         self.seconds_ = time.perf_counter() - start
         return self
 
-    def _choose_l2(self, W, X, y, n_fit: int, grid, report: _Progress) -> np.ndarray:
+    def _choose_l2(self, W, problem: logistic.Problem, n_fit: int, grid, report: _Progress) -> np.ndarray:
         """Sets l2_ and val_scores_ from the rows after n_fit; returns the weights that go with l2_."""
+        X, y = problem.X, problem.y
         tried, losses = [], []
         for position, l2 in enumerate(grid):
             report.begin("choose l2", l2, position)
-            W, _ = _minimise(W, X[:n_fit], y[:n_fit], l2, tol=100 * self.tol, max_iter=self.max_iter, step=report.step)
-            log_p = log_softmax(_logits(W, X[n_fit:]), axis=0)  # (K, N_val)
+            W, _ = problem.minimise(W, l2, n=n_fit, tol=100 * self.tol, max_iter=self.max_iter, step=report.step)
+            log_p = log_softmax(logistic.logits(W, X[n_fit:]), axis=0)  # (K, N_val)
             losses.append(-log_p[y[n_fit:], np.arange(log_p.shape[1])].mean(dtype=np.float64))
             self.val_scores_[l2] = report.val_accuracy = float(np.mean(log_p.argmax(axis=0) == y[n_fit:]))
             tried.append(W)
@@ -342,66 +344,6 @@ def _standardise(h: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarr
     X[:, :-1] /= scale.astype(np.float32)
     X[:, -1] = 1
     return X, mean.astype(np.float32), scale.astype(np.float32)
-
-
-def _minimise(W, X, y, l2: float, *, tol: float, max_iter: int, step: Callable) -> tuple[np.ndarray, int]:
-    """Minimises `_objective` from W on by L-BFGS in V = W L, L from `_curvature`; returns W and the number of steps.
-
-    Passes over X run in float32, W and the optimiser in float64. `step` is called after each step.
-    """
-    penalty = np.full(X.shape[1], l2)
-    penalty[-1] = 0  # the bias
-    L = _curvature(W, X, penalty)
-
-    def weights(v):
-        return solve_triangular(L, v.reshape(W.shape).T, lower=True, trans="T", check_finite=False).T
-
-    def objective(v):
-        loss, gradient = _objective(weights(v), X, y, penalty)
-        return loss, solve_triangular(L, gradient.T, lower=True, check_finite=False).T.ravel()
-
-    options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "gtol": tol, "ftol": 1e-8}
-    result = minimize(objective, (W @ L).ravel(), jac=True, method="L-BFGS-B", callback=step, options=options)
-    if result.status == 1:
-        warnings.warn(f"LinearProbe stopped at max_iter={max_iter}, short of its tolerance.", ConvergenceWarning, 3)
-    return weights(result.x), result.nit
-
-
-def _objective(W, X, y, penalty) -> tuple[float, np.ndarray]:
-    """Mean cross-entropy + penalty / 2 W^2, and its gradient (K, D + 1)."""
-    rows = np.arange(len(X))
-    logits = _logits(W, X)  # (K, N)
-    picked = logits[y, rows].mean(dtype=np.float64)
-    p = np.exp(logits, out=logits)
-    total = p.sum(axis=0)
-    p /= total
-    p[y, rows] -= 1
-    loss = np.log(total).mean(dtype=np.float64) - picked + (penalty * W**2).sum() / 2
-    return loss, (p @ X).astype(np.float64) / len(X) + penalty * W
-
-
-def _curvature(W, X, penalty) -> np.ndarray:
-    """Cholesky factor (D + 1, D + 1) of a matrix that stands for each class's block of the Hessian.
-
-    The Hessian is the mean over rows of (diag p - p p') kron x x'. The first factor has K - 1 directions, of mean
-    eigenvalue w = (1 - |p|^2) / (K - 1): the mean of w x x', plus the penalty, is what the classes share. Where D is
-    large some of the rows are enough for it; the 1e-4 covers for the others.
-    """
-    (n, width), k = X.shape, len(W)
-    X = X[:: max(1, n // max(4 * width, 40 * n * k // width))]
-    p = softmax(_logits(W, X), axis=0)
-    w = (1 - (p**2).sum(axis=0)) / (k - 1)
-    X = X * np.sqrt(w / len(X))[:, None]
-    matrix = (X.T @ X).astype(np.float64)
-    matrix[np.diag_indices(width)] += penalty + 1e-4 * np.trace(matrix) / width
-    return np.linalg.cholesky(matrix)
-
-
-def _logits(W: np.ndarray, X: np.ndarray) -> np.ndarray:
-    """Logits (K, N) float32, less the largest of each column."""
-    logits = W.astype(np.float32) @ X.T
-    logits -= logits.max(axis=0)
-    return logits
 
 
 class _Progress:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from sslviz.errors import UserError
 from sslviz.methods.config import Bounds, MethodConfig
 
+LABELLED = "supervised"  # what learns with labels, for rows "from scratch"
 DEFAULT = "simclr"  # what the train page opens with; "random-mnist" is such a model, untrained
 
 

@@ -15,7 +15,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sslviz.data.images import load_images
 from sslviz.errors import UserError
-from sslviz.evaluation.probes import KNNProbe, LinearProbe, _curvature, _objective, _split
+from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.logistic import compact, curvature, hessian, objective
+from sslviz.evaluation.probes import KNNProbe, LinearProbe, _split
+from sslviz.store import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +54,11 @@ def test_linear_probe_equals_sklearn_at_the_same_l2(mnist, l2):
     assert abs(probe.score(h_test, y_test) - reference.score(X_test, y_test)) < 0.003
     assert np.mean(probe.predict(h_test) == reference.predict(X_test)) > 0.995
 
-    def objective(model):
+    def objective_of(model):
         log_p = log_softmax(X @ model.coef_.T + model.intercept_, axis=1)
         return -log_p[np.arange(len(y)), y].mean() + l2 / 2 * (model.coef_**2).sum()
 
-    assert objective(probe) == pytest.approx(objective(reference), abs=1e-5)
+    assert objective_of(probe) == pytest.approx(objective_of(reference), abs=1e-5)
 
 
 def test_objective_and_gradient_equal_the_formula():
@@ -70,7 +73,7 @@ def test_objective_and_gradient_equal_the_formula():
             total -= logits[label] - math.log(sum(math.exp(logit) for logit in logits))
         return total / len(X) + 0.15 * float((W[:, :3] ** 2).sum())
 
-    loss, gradient = _objective(W, X, y, penalty)
+    loss, gradient = objective(W, X, y, penalty)
     assert loss == pytest.approx(formula(W), abs=1e-6)
     for k, d in np.ndindex(W.shape):
         step = np.zeros_like(W)
@@ -81,8 +84,49 @@ def test_objective_and_gradient_equal_the_formula():
 def test_curvature_is_the_hessian_where_all_classes_are_equally_likely():
     """At W = 0 the Hessian is (I - 1/K) / K kron mean of x x'; its first factor has eigenvalue 1/K off the mean."""
     X = np.column_stack([np.random.default_rng(0).normal(size=(50, 3)), np.ones(50)]).astype(np.float32)
-    L = _curvature(np.zeros((5, 4)), X, np.zeros(4))
+    L = curvature(np.zeros((5, 4)), X, np.zeros(4))
     np.testing.assert_allclose(L @ L.T, X.T @ X / 50 / 5, atol=1e-4)
+
+
+def test_the_whole_hessian_is_the_slow_one():
+    """Against sum over rows of (diag p - p p') kron x x', where no pair of classes is left out."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(40, 3)), np.ones(40)]).astype(np.float32)
+    W = 0.1 * rng.normal(size=(3, 4))
+    slow = np.zeros((12, 12))
+    for row in X.astype(np.float64):
+        p = np.exp(W @ row) / np.exp(W @ row).sum()
+        slow += np.kron(np.diag(p) - np.outer(p, p), np.outer(row, row)) / 40
+    np.testing.assert_allclose(np.tril(hessian(W, X)), np.tril(slow), atol=1e-6)
+
+
+def test_fewer_rows_than_columns_are_fitted_in_their_own_directions_and_the_fit_is_the_same(mnist):
+    h, y, h_test, _ = mnist
+    rows = np.r_[0:60]
+    X = np.column_stack([h[rows], np.ones(60)]).astype(np.float32)
+    turned, directions = compact(X)
+    np.testing.assert_allclose(turned[:, :-1] @ directions, h[rows], atol=1e-3)
+    np.testing.assert_allclose(directions @ directions.T, np.eye(60), atol=1e-6)
+    probe = LinearProbe(l2_grid=(0.01,)).fit(h[rows], y[rows])
+    scaler = StandardScaler().fit(h[rows].astype(np.float64))
+    reference = LogisticRegression(C=1 / 0.6, tol=1e-8, max_iter=20_000).fit(scaler.transform(h[rows]), y[rows])
+    np.testing.assert_allclose(probe.coef_, reference.coef_, atol=2e-3)
+    assert np.mean(probe.predict(h_test) == reference.predict(scaler.transform(h_test))) > 0.995
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("l2", [1e-2, 1e-4])
+def test_the_probe_of_a_bundled_model_agrees_with_a_converged_sklearn(l2):
+    """Ten thousand images of the bundled SimCLR encoder: both optimisers, each with its own way through."""
+    model = checkpoint.load("simclr-mnist")
+    sets = [load_images("mnist", split) for split in ("train", "test")]
+    (h, y), (h_test, y_test) = ((encode(model, each.x[:10_000])[:, ::4], each.y[:10_000].numpy()) for each in sets)
+    probe = LinearProbe(l2_grid=(l2,)).fit(h, y)
+    scaler = StandardScaler().fit(h.astype(np.float64))
+    X, X_test = scaler.transform(h.astype(np.float64)), scaler.transform(h_test.astype(np.float64))
+    reference = LogisticRegression(C=1 / (len(h) * l2), tol=1e-6, max_iter=20_000).fit(X, y)
+    assert abs(probe.score(h_test, y_test) - reference.score(X_test, y_test)) <= 0.003
+    assert np.mean(probe.predict(h_test) == reference.predict(X_test)) >= 0.995
 
 
 def test_l2_is_chosen_on_validation_rows_and_near_the_best(mnist):
