@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from sslviz.cli import app, contrast, data, evaluate, experiments, language, maps, models, train
+from sslviz.cli import app, contrast, data, evaluate, evidence, experiments, language, maps, models, train
 from sslviz.cli.failures import disk_error, fail, plain, say, silence
 from sslviz.cli.signals import Interrupted, ended_by_signals
 from sslviz.errors import UserError
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "app": app.app,
     "train": train.train,
     "probe": evaluate.probe,
+    "evidence": evidence.evidence,
     "eval": evaluate.evaluate,
     "contrast": contrast.contrast,
     "eval mlm": language.evaluate_mlm,

@@ -195,7 +195,7 @@ def _score(
     if probe == "linear":
         fitted = LinearProbe(seed=seed).fit(h_train, train.y, callback=lambda event: tell("fit", event["fraction"]))
     else:
-        metric = _metric(encoder)
+        metric = metric_of(encoder)
         fitted = KNNProbe(metric=metric).fit(h_train, train.y)
     spent = time.perf_counter() - started
     score = _counted(name, fitted, h_test, test.y, metric=metric, fit_seconds=spent)
@@ -203,7 +203,7 @@ def _score(
     return score
 
 
-def _metric(encoder: Any) -> Metric:
+def metric_of(encoder: Any) -> Metric:
     """How near two h of an encoder are: what a baseline says of itself, or what is known of the encoder's method."""
     own = getattr(encoder, "h_metric", None)
     method = getattr(encoder, "method", None)
