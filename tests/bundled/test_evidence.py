@@ -1,4 +1,4 @@
-"""The table of evidence on a few real digits: one set of draws for all rows, stored and read again, exported, refused."""
+"""The table of evidence on a few real digits: the same draws for all rows, stored and read again, exported, refused."""
 
 import csv
 import dataclasses
@@ -32,7 +32,7 @@ def path(own_digits):
 def found(path):
     seen = []
     made = maker.build(
-        path, models=("simclr-mnist",), baselines=("pixels", "random"), seeds=2, counts=(1, 5), command="sslviz evidence",
+        path, models=("simclr-mnist",), baselines=("pixels", "random"), seeds=2, counts=(1, 5), command="a command",
         progress=lambda *told: seen.append(told),
     )  # fmt: skip
     assert {name for name, *_ in seen} == {"simclr-mnist", "pixels", "random"}
