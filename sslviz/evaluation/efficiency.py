@@ -201,6 +201,22 @@ class Efficiency:
             "left_out": self.left_out, "notes": self.notes, "seconds": round(self.seconds, 1),
         }  # fmt: skip
 
+    def packed(self) -> dict[str, Any]:
+        """All of it as arrays and plain values, for another process: `unpacked` makes it whole again."""
+        plain = {key: value for key, value in vars(self).items() if key not in ("y", "fits")}
+        rows = [{**vars(fit), "y_pred": None} for fit in self.fits]
+        return plain | {"y": self.y, "y_pred": np.array([fit.y_pred for fit in self.fits]), "fits": rows}
+
+    @classmethod
+    def unpacked(cls, found: dict[str, Any]) -> Efficiency:
+        """The result that `packed` has taken apart."""
+        fits = tuple(
+            Fit(**row | {"y_pred": y_pred}) for row, y_pred in zip(found["fits"], found["y_pred"], strict=True)
+        )
+        kept = {key: value for key, value in found.items() if key != "y_pred"}
+        kept |= {key: tuple(kept[key]) for key in ("counts", "seeds", "class_names")}
+        return cls(**kept | {"fits": fits})
+
     def _of(self, name: str, per_class: int | None) -> list[Fit]:
         return [fit for fit in self.fits if fit.name == name and fit.per_class == per_class]
 

@@ -70,6 +70,44 @@ def fit_probe(h_test: np.ndarray, dataset: str, model: str, count: int, seed: in
     ).packed()
 
 
+def label_efficiency(
+    dataset: str, models: list[str], baselines: list[str], counts: list[int | None], seeds: int, report: Telling
+) -> dict[str, Any]:
+    """Fit linear probes on a few labels a class, several draws each, beside baselines on the same draws.
+
+    The first model's fits come first; what there is, is told by `report.found` after each fit.
+
+    Args:
+        dataset: whose images; test images are the bundled ones.
+        models: names, the one that is evaluated first.
+        baselines: of `evaluation.baselines.BASELINES`.
+        counts: labels a class, None for all.
+        seeds: draws at each count.
+        report: told what is being done and how far it is, and the result so far.
+
+    Returns:
+        the result, packed (`evaluation.efficiency.Efficiency.packed`).
+    """
+    from sslviz.data.images import load_images
+    from sslviz.evaluation.baselines import baseline_title, make_baselines
+    from sslviz.evaluation.protocol import labelled_images
+    from sslviz.evaluation.sweep import sweep
+    from sslviz.store import checkpoint
+
+    report("reading training images", 0.0)
+    train = labelled_images(load_images(dataset, "train"))
+    test = labelled_images(load_images(dataset, "test", bundled=True))
+    rows: dict[str, Any] = {name: checkpoint.load(name) for name in models}
+    rows |= make_baselines(rows[models[0]], seed=0, names=baselines)
+    so_far = None
+    for so_far in sweep(
+        rows, train, test, counts=tuple(counts), seeds=tuple(range(seeds)),
+        progress=lambda name, stage, done: report(f"{baseline_title(name)}: {stage}", done),
+    ):  # fmt: skip
+        report.found(so_far.packed())
+    return so_far.packed() if so_far else {}
+
+
 def image_bounds(model: str, dataset: str, seed: int, report: Telling) -> dict[str, Any]:
     """The bound of all bundled test images under a model that has one (`bound`).
 

@@ -84,6 +84,31 @@ def test_every_row_gets_the_same_draws_and_the_encoders_own_fits_come_first(sets
     assert "2 class-balanced draws" in told["protocol"] and "400 test images" in told["protocol"]
 
 
+def test_a_helper_process_tells_each_fit_and_it_comes_out_whole(monkeypatch):
+    from sslviz.jobs import computations
+
+    small = {split: load_images("mnist", split) for split in ("train", "test")}
+    small = {split: dataclasses.replace(each, x=each.x[:300], y=each.y[:300]) for split, each in small.items()}
+    monkeypatch.setattr("sslviz.data.images.load_images", lambda name, split, bundled=False: small[split])
+
+    class Report:
+        told, parts = [], []  # noqa: RUF012
+
+        def __call__(self, stage, fraction):
+            self.told.append(fraction)
+
+        def found(self, result):
+            self.parts.append(result)
+
+    packed = computations.label_efficiency("mnist", ["vae-mnist-2d"], ["pixels"], [1, None], 2, report=Report())
+    assert len(Report.parts) == 6 and Report.told == sorted(Report.told)
+    arrays = {key: value for key, value in packed.items() if isinstance(value, np.ndarray)}
+    plain = json.loads(json.dumps({key: value for key, value in packed.items() if key not in arrays}))
+    back = Efficiency.unpacked(plain | arrays)
+    assert back.names == ("vae-mnist-2d", "pixels") and [p.draws for p in back.points("pixels")] == [2, 1]
+    assert back.difference("vae-mnist-2d", 1, "pixels").draws == 2
+
+
 def test_copies_across_the_split_are_counted(sets):
     train, test = sets
     copied = dataclasses.replace(test, x=torch.cat([train.x[:7], test.x[7:]]))
