@@ -92,7 +92,7 @@ def test_a_helper_process_tells_each_fit_and_it_comes_out_whole(monkeypatch):
     monkeypatch.setattr("sslviz.data.images.load_images", lambda name, split, bundled=False: small[split])
 
     class Report:
-        told, parts = [], []  # noqa: RUF012
+        told, parts = [], []
 
         def __call__(self, stage, fraction):
             self.told.append(fraction)
