@@ -68,7 +68,7 @@ def build(
     drawn = label_draws(y, counts, range(seeds), class_names=train.class_names)
     chosen = _models(dataset, models)
     if not chosen:
-        raise UserError(f"No model of {train.name} is here: train one, or name one with --models.")
+        raise UserError(f"No model of {describe(dataset).title} is here: train one, or name one with --models.")
     opening = checkpoint.opens_with(chosen) or chosen[0]
     made = make_baselines(checkpoint.load(opening.path), seed=0, names=baselines)
     names, rows, kept = [*(info.name for info in chosen), *made], [], {}
@@ -170,7 +170,7 @@ def _unlabelled(encoder: Any, h_test: np.ndarray, test: ImageSet) -> dict[str, f
 def _about(info: ModelInfo, encoder: Any, train: ImageSet) -> dict[str, Any]:
     """What a model's card says of its training, and what that has cost."""
     card, about = info.card, registry.METHODS[info.method]
-    flop = compute.training_pflop(encoder, card, train.shape, policy_for(train.name, train.shape[0]))
+    flop = compute.training_pflop(encoder, card, train.shape, policy_for(info.dataset, train.shape[0]))
     return {
         "name": info.name, "title": f"{info.name} ({about.title})", "kind": "labels" if about.labels else "model",
         "method": info.method, "pflop": None if flop is None else float(f"{flop:.4g}"), "minutes": card.get("minutes"),

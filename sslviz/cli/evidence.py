@@ -42,16 +42,17 @@ def evidence(
         stored: compute nothing, print what is stored.
         json: print one JSON object.
     """
+    from sslviz.data.catalog import ALIASES, DATASETS
     from sslviz.evaluation import evidence as store
     from sslviz.evaluation.tables import FORMATS
 
     if stored:
-        found = store.load(dataset, out)
+        found = store.load(ALIASES.get(dataset, dataset), out)
         if found is None:
             raise UserError(f"No evidence of {dataset} is stored: run `sslviz evidence {dataset}`.")
     else:
         found = _built(dataset, models, labels_per_class, seeds, baselines, None if json else progress_line())
-        if out or _known(found.dataset):
+        if out or found.dataset in DATASETS:
             store.save(found, out)
     rows = [asdict(row) for row in found.rows]
     plain = {"dataset": found.dataset, "n_train": found.n_train, "n_test": found.n_test, "protocols": found.protocols}
@@ -74,9 +75,3 @@ def _built(
     return build(
         dataset, models=models, seeds=seeds, counts=counts, baselines=kept, command=shlex.join(words), progress=tell
     )
-
-
-def _known(dataset: str) -> bool:
-    from sslviz.data.catalog import DATASETS
-
-    return dataset in DATASETS

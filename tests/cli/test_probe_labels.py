@@ -19,7 +19,7 @@ def test_it_prints_means_bands_and_differences(own_digits, capsys):
     assert [point["draws"] for point in own] == [2, 2, 1]
     assert own[0]["low"] <= own[0]["mean"] <= own[0]["high"] < own[2]["mean"]
     assert own[1]["mean"] > told["rows"]["pixels"][1]["mean"]
-    assert told["differences"]["pixels"]["10"]["told"]
+    assert told["differences"]["pixels"]["10"]["value"] > 0 and told["differences"]["pixels"]["10"]["draws"] == 2
     assert cli.main([*words[:-2], "--seeds", "1", "--no-baselines", "--scratch-steps", "3"]) == 0
     text = capsys.readouterr().out
     assert "labels a class" in text and "from scratch: the same encoder" in text and "lowest and the highest" in text

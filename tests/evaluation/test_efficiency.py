@@ -190,12 +190,12 @@ def test_from_scratch_is_a_real_training_on_the_rows_alone(sets):
     images = [dataclasses.replace(load_images("mnist", split)) for split in ("train", "test")]
     images = [dataclasses.replace(each, x=each.x[:400], y=each.y[:400]) for each in images]
     like = Supervised(SupervisedConfig(dataclasses.replace(TINY, widths=(16, 16), pool=4)))
-    scratch = FromScratch(*images, like=like, steps=40)
+    scratch = FromScratch(*images, like=like, steps=80)
     rows = np.arange(300)
     y_pred = scratch(rows, 0)
     accuracy = float(np.mean(y_pred == images[1].y.numpy()))
-    assert 0.35 < accuracy < 0.95
+    assert 0.3 < accuracy < 0.95
     np.testing.assert_array_equal(y_pred, scratch(rows, 0))
-    assert "40 steps" in scratch.words and "the same encoder" in scratch.words
+    assert "80 steps" in scratch.words and "the same encoder" in scratch.words
     few = np.array([np.flatnonzero(images[0].y.numpy() == k)[0] for k in range(10)])
     assert np.mean(scratch(few, 0) == images[1].y.numpy()) < accuracy
