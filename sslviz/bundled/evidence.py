@@ -65,10 +65,10 @@ def build(
         if not images.labelled:
             raise UserError(f"The images of {images.name} have no label, so nothing can be probed: add labels to them.")
     y, y_test = train.y.numpy(), test.y.numpy()
-    drawn = label_draws(y, counts, range(seeds), class_names=train.class_names)
     chosen = _models(dataset, models)
     if not chosen:
         raise UserError(f"No model of {describe(dataset).title} is here: train one, or name one with --models.")
+    drawn = label_draws(y, counts, range(seeds), class_names=train.class_names)
     opening = checkpoint.opens_with(chosen) or chosen[0]
     made = make_baselines(checkpoint.load(opening.path), seed=0, names=baselines)
     names, rows, kept = [*(info.name for info in chosen), *made], [], {}

@@ -63,30 +63,22 @@ def sweep(
         rows[0], counts, seeds, test.y, test.class_names, test.unit, train.source, test.source, len(train),
         copies=count_copies(train.x, test.x), notes=dict(notes or {}), n_fits=len(rows) * len(drawn),
     )  # fmt: skip
+
+    def tell(name: str, stage: str, fraction: float) -> None:
+        if progress:
+            progress(name, stage, len(now.fits) / max(1, now.n_fits))
+
     for name in rows:
         try:
-            for fit in _fits(
-                name, encoders, train, test, drawn, embed, known or {}, trained or {}, _told(progress, now)
-            ):
+            for fit in _fits(name, encoders, train, test, drawn, embed, known or {}, trained or {}, tell):
                 now = replace(now.with_fit(fit), seconds=time.monotonic() - started)
-                if progress:
-                    progress(name, "fit", len(now.fits) / now.n_fits)
+                tell(name, "fit", 1.0)
                 yield now
         except InputError as error:
             if name == now.model:
                 raise
             now = replace(now, left_out=now.left_out | {name: str(error)}, n_fits=now.n_fits - len(drawn))
             yield now
-
-
-def _told(progress: Progress | None, now: Efficiency) -> Callable[[str, str, float], None]:
-    done = len(now.fits) / max(1, now.n_fits)
-
-    def tell(name: str, stage: str, fraction: float) -> None:
-        if progress:
-            progress(name, stage, done)
-
-    return tell
 
 
 def _draws(

@@ -87,7 +87,7 @@ class MethodInfo:
         views: whether a step sees random views of its images.
         decoder: whether h can be decoded into an image.
         projector: whether a head stands between h and the loss.
-        labels: whether a step needs the images' labels; its config then has `classes`, how many they name.
+        labels: whether a step needs the images' labels; `classes` of its config, if there, is how many they name.
         metric: how near two h are: by their angle, or by their distance.
         evaluation: what `sslviz eval` measures of it besides the probes, with the unit, or "".
     """

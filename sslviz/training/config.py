@@ -118,7 +118,7 @@ def config_for(method: str, dataset: str, **changes: Any) -> TrainConfig:
     if refusal := about.label_refusal(class_names):
         raise UserError(refusal)
     model: Any = make.for_images(shape)
-    if about.labels:
+    if about.labels and hasattr(model, "classes"):
         model = dataclasses.replace(model, classes=len(class_names))
     views = policy_for(dataset, shape[0]) if about.views else ViewPolicy()
     return TrainConfig(dataset, **{"model": model, "views": views, **defaults, **changes})

@@ -23,9 +23,12 @@ from sslviz.evaluation.tables import FORMATS
 from sslviz.store import checkpoint
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def path(own_digits):
-    return own_digits(400, 300)
+    return own_digits(300, 300)
 
 
 @pytest.fixture(scope="module")
