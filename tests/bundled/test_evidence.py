@@ -22,7 +22,6 @@ from sslviz.evaluation.probes import KNNProbe, LinearProbe
 from sslviz.evaluation.tables import FORMATS
 from sslviz.store import checkpoint
 
-
 pytestmark = pytest.mark.slow
 
 
