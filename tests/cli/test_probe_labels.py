@@ -9,6 +9,7 @@ from ownimages import arrays, save
 from sslviz import cli
 
 
+@pytest.mark.slow
 def test_it_prints_means_bands_and_differences(own_digits, capsys):
     words = ["probe", "simclr-mnist", own_digits(300, 200), "--labels-per-class", "1", "10", "all", "--seeds", "2"]
     assert cli.main([*words, "--json"]) == 0

@@ -186,6 +186,7 @@ def test_a_crossover_is_where_the_other_row_stays_ahead():
     assert crossover(found([0.5, 0.6, 0.7, 0.8], [0.9, 0.9, 0.9, 0.7]), "a", "b") is None
 
 
+@pytest.mark.slow
 def test_from_scratch_is_a_real_training_on_the_rows_alone(sets):
     images = [dataclasses.replace(load_images("mnist", split)) for split in ("train", "test")]
     images = [dataclasses.replace(each, x=each.x[:400], y=each.y[:400]) for each in images]
