@@ -131,23 +131,29 @@ def _digest(text: object) -> str:
 def watch(key: tuple, *, height: int = 76) -> Progress | None:
     """Draw the progress of a job, with Stop, in a place of fixed height; run the page again when it ends.
 
+    Never within the run that draws this: a browser that gets two runs at once loses what its widgets hold.
+
     Returns:
         the job's progress at this run, or None where it was never asked for.
     """
     before = worker().progress(key)
     active = before is not None and before.state in ("waiting", "running")
+    drawn = False
 
     @st.fragment(run_every=0.5 if active else None)
     def bar() -> None:
+        nonlocal drawn
+        again, drawn = drawn, True
         now = worker().progress(key)
         if now is None:
             return
         if now.state in ("waiting", "running"):
             st.progress(now.fraction, text=doing(now))
-            if before is not None and now.result is not before.result:  # something more is there to be drawn
+            if again and before is not None and now.result is not before.result:  # something more is there to be drawn
                 st.rerun()
         elif active:
-            st.rerun()
+            if again:
+                st.rerun()
         elif now.state == "failed":
             st.error(escape(now.error))
         elif now.state == "stopped":

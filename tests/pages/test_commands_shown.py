@@ -15,9 +15,11 @@ SHOWN = {
     "vae": ({}, {"vae_view": "Sample"}),
     "embeddings": ({}, {"data": "cifar10"}),
     "probe": ({}, {"data": "fashion_mnist"}),
-    "contrastive": ({}, {"contrast_views": "flip=1,-blur=0.3"}, {"contrast_view": "Invariance"}),
     "train": ({},),
     "contrastive": (
+        {},
+        {"contrast_views": "flip=1,-blur=0.3"},
+        {"contrast_view": "Invariance"},
         {"contrast_view": "Matrix", "model": "simclr-mnist"},
         {"contrast_view": "Head", "model": "simclr-mnist"},
         {"contrast_view": "Collapse", "model": "simclr-mnist"},
