@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
+from plotly.colors import sample_colorscale, unlabel_rgb
 
 from sslviz.plots.theme import MODE_BAR, new_figure, plain
 
@@ -25,7 +25,15 @@ def cell_colours(values: Sequence[float], low: float, high: float) -> list[tuple
     """Cividis from low to high: the colour of a cell for each value, and that of the ink that reads on it."""
     shares = [0.5 if high <= low else min(1.0, max(0.0, (value - low) / (high - low))) for value in values]
     colours = sample_colorscale("Cividis", shares) if shares else []
-    return [(colour, "#ffffff" if share < 0.5 else "#000000") for colour, share in zip(colours, shares, strict=True)]
+    return [(colour, ink_on(colour)) for colour in colours]
+
+
+def ink_on(colour: str) -> str:
+    """Black or white, whichever stands out more from "rgb(r, g, b)" by its relative luminance (WCAG 2.2)."""
+    channels = np.asarray(unlabel_rgb(colour)) / 0xFF
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ (0.2126, 0.7152, 0.0722))
+    return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"
 
 
 def plot_confusion(matrix: Any, class_names: Sequence[str], *, title: str, height: int = 560) -> go.Figure:

@@ -87,6 +87,7 @@ def moves(page, name: str) -> None:
     said = {
         "": ("home_image=",),
         "vae": ("vae_view=Traverse", "vae_from="),
+        "contrastive": ("contrast_seed=1",),
         "embeddings": ("map_method=pca", "map_image="),
         "probe": ("probe_labels=",),
         "train": ("method=vae", "train_minutes=1.5"),
