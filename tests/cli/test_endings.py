@@ -46,7 +46,7 @@ def moments(closed):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_training_at_its_next_event(number):
-    closed, seen = [], []
+    closed, seen, before = [], [], signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted, match=r"stopped at step 3") as ended:
         for event in until_interrupted(moments(closed)):
             seen.append(event)
@@ -54,7 +54,7 @@ def test_a_signal_ends_a_training_at_its_next_event(number):
                 os.kill(os.getpid(), number)
     assert ended.value.number == number and closed == [True]
     assert isinstance(seen[-1], Stopped) and seen[-1].step == 3
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before  # ignored where the tests run in the background of a shell
 
 
 @pytest.mark.parametrize("taken", [0, 2])
