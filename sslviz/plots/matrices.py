@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale, unlabel_rgb
 
+from sslviz.data.images import in_unit_range
 from sslviz.plots.theme import MODE_BAR, new_figure, plain
 
 
@@ -30,7 +31,7 @@ def cell_colours(values: Sequence[float], low: float, high: float) -> list[tuple
 
 def ink_on(colour: str) -> str:
     """Black or white, whichever stands out more from "rgb(r, g, b)" by its relative luminance (WCAG 2.2)."""
-    channels = np.asarray(unlabel_rgb(colour)) / 0xFF
+    channels = in_unit_range(np.array(unlabel_rgb(colour), np.uint8))
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ (0.2126, 0.7152, 0.0722))
     return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import tinytext
-from browsing import WAIT, serve, settle, until_shown, visit
+from browsing import WAIT, serve, settle, until, until_shown, visit
 
 from sslviz.language import explain, model, predict
 
@@ -125,7 +125,8 @@ def test_a_copied_address_shows_the_same(page, browser, address):
     other.set_default_timeout(4 * WAIT)
     visit(other, page.url)
     other.get_by_text("What each layer would answer").wait_for()
-    assert other.locator(".chips button[aria-pressed=true]").count() == 2
+    pressed = other.locator(".chips button[aria-pressed=true]")
+    until(other, lambda: pressed.count() == 2)  # the sentence stands a moment after its answer
     other.close()
 
 

@@ -131,6 +131,7 @@ def test_a_finished_run_shows_its_curves_pictures_and_model(method, finished):
         "vae": ("reconstructions", "Samples"),
         "simclr": ("Positive pairs", "Cosine of z"),
         "moco": ("Positive pairs", "Age and drift"),
+        "supervised": (),
     }
     assert all(title in drawn for title in expected[method])
     assert f"The model tiny-{method}" in "\n".join(s.value for s in at.subheader)

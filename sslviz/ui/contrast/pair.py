@@ -151,10 +151,11 @@ def _foldouts(selection: ui.Selection, shown: source.Shown, policy: ViewPolicy, 
         script=f"""import torch
 
 from sslviz import load_images
+from sslviz.data.images import to_float
 from sslviz.methods.policies import ViewPolicy
 from sslviz.methods.views import two_views
 
-x = load_images("{selection.data}", "test", bundled=True).x[{row}:{row + 1}].float() / 255
+x = to_float(load_images("{selection.data}", "test", bundled=True).x[{row}:{row + 1}])
 policy = ViewPolicy({options})
 x1, x2 = two_views(x, policy, generator=torch.Generator().manual_seed({seed}))""",
         way=(
