@@ -63,11 +63,12 @@ def _foldouts(selection: ui.Selection, shown: source.Shown, key: str) -> None:
         script=f"""import torch
 
 from sslviz import encode, load, load_images
+from sslviz.data.images import to_float
 from sslviz.evaluation.invariance import fit_meter, respond, split_rows
 from sslviz.methods.sweeps import sweep
 
 model, test = load("{selection.model}"), load_images("{selection.data}", "test", bundled=True)
-x = test.x[{row}].float() / 255
+x = to_float(test.x[{row}])
 fitted, judged = split_rows(test.y.numpy(), {shelf}, most=1000)
 meter = fit_meter(encode(model, test.x[fitted]), test.y[fitted].numpy(),
                   encode(model, test.x[judged]), test.y[judged].numpy())
