@@ -101,18 +101,14 @@ class Projector(nn.Sequential):
 
 
 @dataclass(frozen=True)
-class TwoViewConfig(MethodConfig):
-    """Encoder and projector of a method that compares two views of an image.
+class EncoderMethodConfig(MethodConfig):
+    """What a method's config has whose h is that of an `Encoder`.
 
     Attributes:
         encoder: shape of the encoder.
-        hidden: width of the projector's hidden layer.
-        dim: D_z, width of the projection that the loss sees.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    hidden: Annotated[int, Bounds(1, 8192)] = 512
-    dim: Annotated[int, Bounds(1, 4096)] = 128
 
     @classmethod
     def for_images(cls, shape: tuple[int, int, int]) -> Self:
@@ -125,3 +121,17 @@ class TwoViewConfig(MethodConfig):
     @property
     def dim_h(self) -> int:
         return self.encoder.dim
+
+
+@dataclass(frozen=True)
+class TwoViewConfig(EncoderMethodConfig):
+    """Encoder and projector of a method that compares two views of an image.
+
+    Attributes:
+        encoder: shape of the encoder.
+        hidden: width of the projector's hidden layer.
+        dim: D_z, width of the projection that the loss sees.
+    """
+
+    hidden: Annotated[int, Bounds(1, 8192)] = 512
+    dim: Annotated[int, Bounds(1, 4096)] = 128

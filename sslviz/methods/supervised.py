@@ -3,21 +3,21 @@
 What an encoder of the same shape reaches where every label is used: the ceiling beside methods that use none.
 """
 
-from dataclasses import dataclass, field
-from typing import Annotated, Self
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.methods.base import PAIRS, SHOWN, Arrays, Losses, Method, Moment, StepContext, picture
-from sslviz.methods.config import Bounds, MethodConfig
-from sslviz.methods.encoders import Encoder, EncoderConfig
+from sslviz.methods.config import Bounds
+from sslviz.methods.encoders import Encoder, EncoderMethodConfig
 from sslviz.methods.views import augment, two_views
 
 
 @dataclass(frozen=True)
-class SupervisedConfig(MethodConfig):
+class SupervisedConfig(EncoderMethodConfig):
     """Shape of an encoder with a classifier.
 
     Attributes:
@@ -26,20 +26,7 @@ class SupervisedConfig(MethodConfig):
     """
 
     method = "supervised"
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
     classes: Annotated[int, Bounds(2, 10_000)] = 10
-
-    @classmethod
-    def for_images(cls, shape: tuple[int, int, int]) -> Self:
-        return cls(EncoderConfig(channels=shape[0]))
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (self.encoder.channels,)
-
-    @property
-    def dim_h(self) -> int:
-        return self.encoder.dim
 
 
 class Supervised(Method):

@@ -1,15 +1,13 @@
 """The views of collapse and of the queue: the runs that come along, the selected model, and what can't be shown."""
 
-import os
 import shlex
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
-from tinyimages import make_models
+from visiting import open_page
 
 from sslviz import cli, ui
 from sslviz.bundled.experiments import EXPERIMENTS
@@ -22,18 +20,7 @@ from sslviz.store import checkpoint
 from sslviz.ui.contrast import run_now
 from sslviz.ui.training import console
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
-    os.environ["SSLVIZ_MODELS"] = str(folder)
-    st.cache_resource.clear()
-    yield folder
-    del os.environ["SSLVIZ_MODELS"]
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("on_pages")
 
 
 @pytest.fixture
@@ -52,11 +39,7 @@ def looked(monkeypatch):
 
 
 def open_view(view: str, **address: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for key, value in {"contrast_view": view, **address}.items():
-        at.query_params[key] = value
-    at.run()
-    at.switch_page("pages/contrastive.py").run()
+    at = open_page("contrastive", contrast_view=view, **address)
     end = time.monotonic() + 120
     while any(button.label == "Stop" for button in at.button) and time.monotonic() < end:
         time.sleep(0.2)

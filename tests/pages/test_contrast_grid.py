@@ -1,45 +1,21 @@
 """Grid and Shortcut of the contrast page: what they say of the shipped runs, and a run that is started from them."""
 
 import importlib
-import os
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
-from tinyimages import make_models
+from visiting import check, open_page
 
 from sslviz.bundled.experiments import EXPERIMENTS, results
 from sslviz.ui import work
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
-    os.environ["SSLVIZ_MODELS"] = str(folder)
-    st.cache_resource.clear()
-    yield folder
-    del os.environ["SSLVIZ_MODELS"]
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("on_pages")
 
 
 def open_view(view: str, **address: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for key, value in {"contrast_view": view, **address}.items():
-        at.query_params[key] = value
-    at.run()
-    return check(at.switch_page("pages/contrastive.py").run())
-
-
-def check(at: AppTest) -> AppTest:
-    assert not at.exception, at.exception
-    assert not at.error, [e.value for e in at.error]
-    return at
+    return check(open_page("contrastive", contrast_view=view, **address))
 
 
 def words(at: AppTest) -> str:

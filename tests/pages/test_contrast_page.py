@@ -2,17 +2,15 @@
 
 import base64
 import io
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
+import visiting
 from PIL import Image
 from streamlit.testing.v1 import AppTest
-from tinyimages import make_models
+from visiting import check
 
 from sslviz.data.images import load_images
 from sslviz.evaluation.embedding import encode
@@ -22,18 +20,7 @@ from sslviz.methods.views import two_views
 from sslviz.store import checkpoint
 from sslviz.ui.contrast import invariance, pair, source, switches
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
-    os.environ["SSLVIZ_MODELS"] = str(folder)
-    st.cache_resource.clear()
-    yield folder
-    del os.environ["SSLVIZ_MODELS"]
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("on_pages")
 
 
 @pytest.fixture
@@ -45,17 +32,7 @@ def sent(monkeypatch):
 
 
 def open_page(model: str, **address: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for key, value in {"model": model, **address}.items():
-        at.query_params[key] = value
-    at.run()
-    return check(at.switch_page("pages/contrastive.py").run())
-
-
-def check(at: AppTest) -> AppTest:
-    assert not at.exception, at.exception
-    assert not at.error, [e.value for e in at.error]
-    return at
+    return check(visiting.open_page("contrastive", model=model, **address))
 
 
 def tiles_of(given: dict) -> list[np.ndarray]:

@@ -1,16 +1,15 @@
 """The contrast page's matrix, gradient and head: drawn, restored, and answering to what they can't show."""
 
-import os
 import re
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit as st
 from ownimages import save
 from streamlit.testing.v1 import AppTest
-from tinyimages import GREY, make_models
+from tinyimages import GREY
+from visiting import open_page
 
 from sslviz.data.images import load_images
 from sslviz.evaluation.embedding import encode
@@ -18,29 +17,20 @@ from sslviz.methods.moco import MoCoConfig
 from sslviz.methods.simclr import SimCLRConfig
 from sslviz.store import checkpoint, embeddings
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("on_pages")
 SMALL = dict(hidden=8, dim=8)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
+@pytest.fixture(scope="module")
+def models(models):
+    """The tiny models, and one that has a queue."""
     model = checkpoint.build("moco", MoCoConfig(GREY, queue_size=64, **SMALL), seed=0).eval()
-    checkpoint.save(model, folder / "tiny-queue", card={"dataset": "mnist"}, training=True)
-    os.environ["SSLVIZ_MODELS"] = str(folder)
-    st.cache_resource.clear()
-    yield folder
-    del os.environ["SSLVIZ_MODELS"]
-    st.cache_resource.clear()
+    checkpoint.save(model, models / "tiny-queue", card={"dataset": "mnist"}, training=True)
+    return models
 
 
 def open_view(view: str, **address: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for key, value in {"model": "tiny-simclr", "contrast_view": view, **address}.items():
-        at.query_params[key] = value
-    at.run()
-    at = at.switch_page("pages/contrastive.py").run()
+    at = open_page("contrastive", **{"model": "tiny-simclr", "contrast_view": view, **address})
     assert not at.exception, at.exception
     return at
 

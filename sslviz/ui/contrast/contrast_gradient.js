@@ -1,10 +1,11 @@
 import { cosines, forces, gradientShares, probabilities, rowLoss } from "./info_nce.js"
-import { measure, percent } from "./drawing.js"
+import { measure, panel, percent } from "./drawing.js"
 
 const views = new WeakMap()
 const ANCHOR = 90, STEP = 2, FAR = 10, PATIENCE = 300 // degrees; degrees a key, with Shift; ms until a move is told
 const NEAR = 26 // CSS pixels within which a point is taken hold of
 const LANE = 8, EDGE = 44, LOWER = 26 // CSS pixels: between arrows, round the circle, and that it lies below the middle
+const PARTS = [["div", "title"], ["div", "loss"], ["canvas", "circle"], ["div", "weights"]]
 const PULL = "#e76300", PUSH = "#3f90da"
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -19,7 +20,7 @@ export default function ({ data, parentElement, setStateValue }) {
     view.timer = setTimeout(() => setStateValue("placed", view.angles.map(Math.round)), patience)
   }
   if (find("panels").childElementCount !== data.temperatures.length) {
-    find("panels").replaceChildren(...data.temperatures.map(() => panel()))
+    find("panels").replaceChildren(...data.temperatures.map(() => panel("panel", PARTS, "circle")))
   }
   view.panels = Array.from(find("panels").children)
   for (const place of view.panels) listen(view, place.querySelector(".circle"))
@@ -28,20 +29,6 @@ export default function ({ data, parentElement, setStateValue }) {
   view.watcher.observe(view.panels[0].querySelector(".circle"))
   paint(view)
   return () => view.watcher.disconnect()
-}
-
-function panel() {
-  const place = document.createElement("div")
-  place.className = "panel"
-  for (const [tag, name] of [["div", "title"], ["div", "loss"], ["canvas", "circle"], ["div", "weights"]]) {
-    const part = document.createElement(tag)
-    part.className = name
-    place.append(part)
-  }
-  const circle = place.querySelector(".circle")
-  circle.tabIndex = 0
-  circle.setAttribute("role", "application")
-  return place
 }
 
 // moving --------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 import { candidates, largest, partner } from "./info_nce.js"
-import { cells, cut, floats, signed } from "./drawing.js"
+import { cells, cut, floats, panel, signed } from "./drawing.js"
 
 const views = new WeakMap()
+const PARTS = [["div", "title"], ["canvas", "matrix"], ["div", "rank"], ["div", "nearest"]]
 const SHOWN = 5, PICTURE = 48, PATIENCE = 300 // candidates; CSS pixels; ms until a choice is told
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -15,7 +16,9 @@ export default function ({ data, parentElement, setStateValue }) {
     clearTimeout(view.timer)
     view.timer = setTimeout(() => setStateValue("row", view.row), patience)
   }
-  if (!find("spaces").childElementCount) find("spaces").replaceChildren(...data.spaces.map(panel))
+  if (!find("spaces").childElementCount) {
+    find("spaces").replaceChildren(...data.spaces.map(() => panel("space", PARTS, "matrix")))
+  }
   view.panels = Array.from(find("spaces").children)
   for (const [i, place] of view.panels.entries()) listen(view, place.querySelector(".matrix"), data.spaces[i])
   view.watcher = new ResizeObserver(() => paint(view))
@@ -34,20 +37,6 @@ function begin(data) {
   })
   const worst = Math.max(...spaces[0].ranks) // at first the row whose positive h finds last
   return { token, spaces, row: row < 0 ? spaces[0].ranks.indexOf(worst) : row }
-}
-
-function panel() {
-  const place = document.createElement("div")
-  place.className = "space"
-  for (const [tag, name] of [["div", "title"], ["canvas", "matrix"], ["div", "rank"], ["div", "nearest"]]) {
-    const part = document.createElement(tag)
-    part.className = name
-    place.append(part)
-  }
-  const matrix = place.querySelector(".matrix")
-  matrix.tabIndex = 0
-  matrix.setAttribute("role", "application")
-  return place
 }
 
 function listen(view, matrix, space) {

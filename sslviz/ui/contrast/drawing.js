@@ -59,3 +59,18 @@ export function measure(name, event) {
   const start = event.timeStamp
   requestAnimationFrame(() => setTimeout(() => performance.measure(name, { start, end: performance.now() })))
 }
+
+/** A part made of elements, each [tag, class name]; the one named `focus` is walked by the keyboard. */
+export function panel(name, parts, focus) {
+  const place = document.createElement("div")
+  place.className = name
+  for (const [tag, part] of parts) {
+    const element = document.createElement(tag)
+    element.className = part
+    place.append(element)
+  }
+  const walked = place.querySelector("." + focus)
+  walked.tabIndex = 0
+  walked.setAttribute("role", "application")
+  return place
+}
