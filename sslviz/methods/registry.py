@@ -179,6 +179,10 @@ METHODS: dict[str, MethodInfo] = {
                 "--model.beta", "β (weight of the KL, no unit)", Bounds(0, 1e4), 1.0,
                 "Above 1 the latent space is smoother and the pictures are blurrier; 0 is a plain autoencoder.",
             ),
+            Setting(
+                "--model.shared-head", "One head for mean and log-variance (a mistake)", Bounds(0, 1), False,
+                "On: the mean is taken for the log-variance too, so that a place in z fixes how sure it is.",
+            ),
         ),
         encoders={
             "mlp": EncoderChoice("One hidden layer, z of 20"),

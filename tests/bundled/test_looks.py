@@ -111,3 +111,18 @@ def test_a_look_says_why_nothing_was_probed(tmp_path, monkeypatch):
     found = looks.look_at("m", str(tmp_path / "own.npz"), 2000, True, lambda stage, fraction: None)
     assert found["model"]["scores"] == {} and "label" in found["model"]["unprobed"]
     assert found["model"]["geometry"]["n"] == 12 and found["untrained"]["geometry"] != found["model"]["geometry"]
+
+
+@pytest.mark.slow
+def test_a_run_with_one_head_is_kept_with_what_ties_its_variance_to_its_mean(monkeypatch):
+    about = EXPERIMENTS["shared-head"]
+    fixed = about.fixed | {"steps": 4, "monitors": 1, "model.hidden": 8, "model.latent_dim": 3}
+    monkeypatch.setitem(experiments.EXPERIMENTS, "shared-head", replace(about, fixed=fixed, labels=50))
+    shared, own = (run.train_cell("shared-head", "mnist", key, seed=0) for key in ("shared", "own"))
+    assert "--model.shared-head" in shared.command and "shared-head" not in own.command
+    widest = shared.seen["widest"]
+    assert widest["mu"] == widest["logvar"] and own.seen["widest"]["mu"] != own.seen["widest"]["logvar"]
+    assert [each["step"] for each in shared.seen["pictures"]] == [0, 4]
+    assert unpack(shared.seen["pictures"][0]["samples"]).shape == unpack(shared.seen["x"]).shape == (10, 1, 28, 28)
+    bound = shared.seen["bound"]
+    assert bound["negative_elbo"] == pytest.approx(bound["recon"] + bound["kl"], rel=1e-3)

@@ -47,8 +47,8 @@ class Experiment:
 
 
 MOMENTA = (0.0, 0.9, 0.99, 0.999)
-# the narrow encoder of the train page, in float32 on one thread of a CPU, so that any CPU can repeat it
-SHORT = {"model.encoder.widths": (32, 64, 128), "device": "cpu", "precision": "32-true", "threads": 1, "monitors": 1}
+RUN = {"device": "cpu", "precision": "32-true", "threads": 1, "monitors": 1}  # float32, so that any CPU can repeat it
+SHORT = RUN | {"model.encoder.widths": (32, 64, 128)}  # the narrow encoder of the train page
 
 EXPERIMENTS: dict[str, Experiment] = {
     "grid": Experiment(
@@ -78,6 +78,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         cells=lambda dataset: {"without": {"model.negatives": False}, "with": {"model.negatives": True}},
         fixed=SHORT | {"steps": 400, "batch_size": 256, "monitors": 8},
         look="sslviz.bundled.experiments.looks:before_and_after",
+    ),
+    "shared-head": Experiment(
+        title="One head in place of two",
+        question="What if the mean is taken for the log-variance too?",
+        paper="after Kingma & Welling 2014, arXiv:1312.6114, section 3 and appendix C.2",
+        method="vae",
+        datasets=("mnist",),
+        cells=lambda dataset: {"shared": {"model.shared_head": True}, "own": {"model.shared_head": False}},
+        fixed=RUN | {"steps": 2000, "monitors": 8, "live": True},
+        look="sslviz.bundled.experiments.looks:decoded",
     ),
     "momentum": Experiment(
         title="Momentum of the key encoder",

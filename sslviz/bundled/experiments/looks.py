@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sslviz.bundled.experiments.run import measure
-from sslviz.data.images import load_images
+from sslviz.data.images import load_images, to_float
 from sslviz.data.packing import pack
 from sslviz.errors import UserError
 from sslviz.evaluation.geometry import geometry, rounded
@@ -23,6 +23,7 @@ from sslviz.store import checkpoint
 from sslviz.training.config import TrainConfig, config_for
 from sslviz.training.replay import queue_of
 
+DECODED, PLACED = 10, 300  # pictures of a kind at a moment; images whose mean and log-variance are kept
 QUEUE = {"kept": "drift_kept", "drift": "drift"}  # numbers of a queue, by their names in a snapshot
 
 
@@ -33,7 +34,8 @@ def curves(moments: Sequence[Event]) -> dict[str, Any]:
         told = event.losses if isinstance(event, Stepped) else event.monitor if isinstance(event, Monitored) else {}
         if isinstance(event, Monitored) and event.path:
             with np.load(event.path, allow_pickle=False) as file:
-                told = told | {key: float(file[key].ravel()[-1]) for key in ("drift", "apart") if file[key].size}
+                there = [key for key in ("drift", "apart") if key in file.files and file[key].size]
+                told = told | {key: float(file[key].ravel()[-1]) for key in there}
         for key, value in told.items():
             curve = found.setdefault(key, {"step": [], "value": []})
             curve["step"].append(event.step)
@@ -61,6 +63,37 @@ def queue(model: Any, config: TrainConfig, moments: Sequence[Event]) -> dict[str
                     found["apart"] = rounded(file["apart"].item())
                     shown.append(found)
     return {"curves": curves(moments), "queues": shown}
+
+
+def decoded(model: Any, config: TrainConfig, moments: Sequence[Event]) -> dict[str, Any]:
+    """The curves, pictures at each online evaluation, the bound of the bundled test images, and one dimension of z.
+
+    Returns:
+        "curves"; "x" (10 held-out images) and "pictures", each with "step", "x_hat" of them and "samples" from the
+        prior; "bound" of all test images, one sample of z each: recon, kl and negative_elbo in nats per image;
+        "widest": the dimension with the largest KL, its mu and logvar of some test images, and its mean kl in nats.
+    """
+    shown: list[dict[str, Any]] = []
+    x = None
+    for event in moments:
+        if isinstance(event, Monitored) and event.path:
+            with np.load(event.path, allow_pickle=False) as file:
+                x = file["x"]
+                pictures = {key: pack(file[key][:DECODED]) for key in ("x_hat", "samples")}
+                shown.append({"step": event.step} | pictures)
+    images = load_images(config.dataset, "test", bundled=True).x
+    found = model.bound(images, seed=config.seed)
+    kl = found.kl.mean(0)
+    widest = int(kl.argmax())
+    mu, logvar = (part.detach() for part in model.encode(to_float(images[:PLACED])))
+    return {
+        "curves": curves(moments),
+        "x": pack(x) if x is not None else None,
+        "pictures": shown,
+        "bound": {key: rounded(value) for key, value in model.evaluate(images, seed=config.seed).items()},
+        "widest": {"dimension": widest, "kl": rounded(float(kl[widest])), "mu": rounded(mu[:, widest].tolist()),
+                   "logvar": rounded(logvar[:, widest].tolist())},
+    }  # fmt: skip
 
 
 def look_at(model: str, dataset: str, labels: int, untrained: bool, report: Report) -> dict[str, Any]:

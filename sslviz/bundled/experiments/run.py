@@ -21,6 +21,7 @@ from sslviz.evaluation.protocol import evaluate, labelled_images
 from sslviz.evaluation.results import ProbeName
 from sslviz.jobs.protocol import Done, Moment, Started
 from sslviz.jobs.worker import Report
+from sslviz.methods.registry import METHODS
 from sslviz.store import bundle, checkpoint
 from sslviz.training.config import TrainConfig, command_for, config_for, flat_of
 from sslviz.training.loop import fit
@@ -160,10 +161,11 @@ def begun(name: str, dataset: str, path: Path) -> Results:
         return found
     config = config_of(name, dataset, next(iter(about.cells(dataset))))
     untrained = measure(checkpoint.build(about.method, config.model, seed=0).eval(), dataset, labels=about.labels)
+    metric = METHODS[about.method].metric
     protocol = {
         "train": bundled.source,
         "test": load_images(dataset, "test", bundled=True).source,
-        "knn": f"{KNNProbe().n_neighbors} neighbours in h by cosine",
+        "knn": f"{KNNProbe().n_neighbors} neighbours in h by {'cosine' if metric == 'cosine' else 'distance'}",
         "linear": "multinomial logistic regression on standardised h",
         "interval": INTERVAL.format(unit="images"),
         "seed": "labels and validation rows are drawn with seed 0",
