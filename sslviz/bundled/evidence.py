@@ -1,8 +1,9 @@
 """Makes the table of evidence of a dataset: `sslviz evidence DATASET`. Every row under the same protocols."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable
-from itertools import combinations
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from sslviz.data.sampling import largest_class_share
 from sslviz.errors import InputError, UserError
 from sslviz.evaluation import compute, unlabelled
 from sslviz.evaluation.baselines import BASELINES, baseline_title, make_baselines
-from sslviz.evaluation.efficiency import DIFFERENCE_INTERVAL, DrawDifference, draw_difference, label_draws
+from sslviz.evaluation.efficiency import DIFFERENCE_INTERVAL, label_draws
 from sslviz.evaluation.embedding import encode
-from sslviz.evaluation.evidence import Evidence, Measured, Row
+from sslviz.evaluation.evidence import PROBES, TUNED, Evidence, Measured, Part, Reader, Row
+from sslviz.evaluation.finetune import BATCH, LR, STEPS, fine_tune
 from sslviz.evaluation.intervals import INTERVAL, PAIRED_INTERVAL, accuracy_interval
 from sslviz.evaluation.probes import KNNProbe, LinearProbe
 from sslviz.evaluation.protocol import metric_of
@@ -30,6 +32,9 @@ from sslviz.training.provenance import describe_origin
 
 COUNTS = (1, 10, 100)  # labels a class
 SEEDS = 5
+TUNED_LABELS = 100  # a class
+UNTRAINED = "random"
+READ = ("pixels", UNTRAINED)  # baselines whose encoder needs no images to be made again
 MEASURED = 2000  # test images of the measures without labels
 VIEWED, VIEWS = 500, 4  # of them for alignment and LiDAR, and views of each
 Tell = Callable[[str, str, float], None]
@@ -42,8 +47,11 @@ def build(
     baselines: Iterable[str] = tuple(BASELINES),
     seeds: int = SEEDS,
     counts: tuple[int, ...] = COUNTS,
+    tuned: int = TUNED_LABELS,
     command: str = "",
+    known: Evidence | None = None,
     progress: Tell | None = None,
+    found: Callable[[Evidence], object] | None = None,
 ) -> Evidence:
     """Probe all bundled models of a dataset, further ones and the baselines.
 
@@ -53,8 +61,11 @@ def build(
         baselines: which of `BASELINES`.
         seeds: draws of labels at each of `counts`.
         counts: labels a class.
+        tuned: labels a class that encoders are fine-tuned on; 0 leaves that out.
         command: that this answers, for the record.
+        known: an earlier table, whose rows are kept where weights, images and protocols are still the same.
         progress: called with a row's name, what is done with it, and the fraction of the whole.
+        found: called with the table so far after each row that was measured.
 
     Raises:
         UserError: no labels, labels that can't be drawn, or a model that does not fit.
@@ -64,36 +75,64 @@ def build(
     for images in (train, test):
         if not images.labelled:
             raise UserError(f"The images of {images.name} have no label, so nothing can be probed: add labels to them.")
-    y, y_test = train.y.numpy(), test.y.numpy()
     chosen = _models(dataset, models)
     if not chosen:
         raise UserError(f"No model of {describe(dataset).title} is here: train one, or name one with --models.")
-    drawn = label_draws(y, counts, range(seeds), class_names=train.class_names)
+    job = _Job(train, test, label_draws(train.y.numpy(), counts, range(seeds), class_names=train.class_names), tuned)
     opening = checkpoint.opens_with(chosen) or chosen[0]
     made = make_baselines(checkpoint.load(opening.path), seed=0, names=baselines)
-    names, rows, kept = [*(info.name for info in chosen), *made], [], {}
+    names = [*(info.name for info in chosen), *made]
+    parts: list[Part] = []
+    about = Evidence(
+        dataset, describe(dataset).title, train.class_names, len(train), len(test), train.source, test.source,
+        tuple(range(seeds)), _protocols(counts, seeds, tuned), _how(), largest_class_share(test.y.numpy()),
+        count_copies(train.x, test.x), {}, test.y.numpy().astype(np.uint8), (),
+    )  # fmt: skip
+    kept = _reusable(about, known)
+
+    def table() -> Evidence:
+        origin = {"command": command, "seconds": round(time.monotonic() - started)} | describe_origin()
+        ordered = sorted(parts, key=lambda part: -part.row.measured["linear"].accuracy)
+        return replace(about, parts=tuple(ordered), origin=origin)
+
     for number, name in enumerate(names):
-        tell = _telling(progress, name, number, len(names))
-        info = chosen[number] if number < len(chosen) else None
+        info, tell = chosen[number] if number < len(chosen) else None, _telling(progress, name, number, len(names))
+        stamp = _stamp(info or opening, name, baseline=info is None)
+        if (name, stamp) in kept:
+            parts.append(kept[name, stamp])
+            tell("as it was", 1.0)
+            continue
         encoder = checkpoint.load(info.path) if info else made[name]
+        row = _about(info, encoder, train) if info else _baseline(name, opening)
         try:
-            measured, kept[name], width, measures = _measure(encoder, train, test, drawn, tell)
+            parts.append(job.measure(encoder, row | {"stamp": stamp}, tell))
         except InputError:
             if info:
                 raise
             continue  # a baseline that these images do not allow
-        about = _about(info, encoder, train) if info else _baseline(name, opening)
-        rows.append(Row(measured=measured, width=width, unlabelled=measures, **about))
-    rows.sort(key=lambda row: -row.measured["linear"].accuracy)
-    order = [row.name for row in rows]
-    differences = _differences(order, kept, y_test, drawn)
-    origin = {"command": command, "seconds": round(time.monotonic() - started)} | describe_origin()
-    return Evidence(
-        dataset, describe(dataset).title, train.class_names, len(train), len(test), train.source, test.source,
-        tuple(range(seeds)), _protocols(counts, seeds), _how(), tuple(rows), differences, largest_class_share(y_test),
-        count_copies(train.x, test.x), origin, y_test.astype(np.uint8),
-        np.array([[kept[name]["linear"], kept[name]["knn"]] for name in order]).astype(np.uint8),
-    )  # fmt: skip
+        if found:
+            found(table())
+    return table()
+
+
+def _reusable(about: Evidence, known: Evidence | None) -> dict[tuple[str, str], Part]:
+    """Rows of an earlier table that were measured on the same images under the same protocols, by name and stamp."""
+    same = ("dataset", "n_train", "n_test", "train_source", "seeds", "protocols")
+    if known is None or any(getattr(about, key) != getattr(known, key) for key in same):
+        return {}
+    if not np.array_equal(about.y, known.y):
+        return {}
+    return {(part.row.name, part.row.stamp): part for part in known.parts}
+
+
+def _stamp(info: ModelInfo, name: str, *, baseline: bool) -> str:
+    """Of a model's weights; of a baseline its name, and of the untrained one the shape that it has."""
+    digest = hashlib.blake2b(digest_size=8)
+    if not baseline:
+        digest.update((info.path / checkpoint.WEIGHTS).read_bytes())
+    elif name == UNTRAINED:
+        digest.update((info.path / checkpoint.CONFIG).read_bytes())
+    return digest.hexdigest()
 
 
 def _models(dataset: str, more: Iterable[str]) -> list[ModelInfo]:
@@ -115,39 +154,72 @@ def _telling(progress: Tell | None, name: str, number: int, of: int) -> Callable
     return tell
 
 
-def _measure(
-    encoder: Any, train: ImageSet, test: ImageSet, drawn: dict[tuple[int | None, int], np.ndarray],
-    tell: Callable[[str, float], None],
-) -> tuple[dict[str, Measured], dict[str, np.ndarray], int, dict[str, float]]:  # fmt: skip
-    """All probes of one encoder: accuracies, predictions by protocol, D, and the measures without labels."""
-    if hasattr(encoder, "fit"):
-        tell("fit on images without labels", 0.0)
-        encoder.fit(train.x)
-    h = encode(encoder, train.x, progress=lambda share: tell("encode training images", 0.3 * share))
-    h_test = encode(encoder, test.x, progress=lambda share: tell("encode test images", 0.3 + 0.05 * share))
-    y, y_test = train.y.numpy(), test.y.numpy()
-    tell("k-NN", 0.35)
-    metric = metric_of(encoder)
-    knn = KNNProbe(metric=metric).fit(h, y)
-    predicted: dict[str, Any] = {"knn": knn.predict(h_test)}
-    details: dict[str, dict[str, Any]] = {"knn": {"k": knn.n_neighbors, "metric": metric}}
-    few: dict[str, list[np.ndarray]] = {}
-    for place, ((count, seed), rows) in enumerate(drawn.items()):
-        tell(f"{count} labels a class", 0.5 + 0.2 * place / len(drawn))
-        few.setdefault(str(count), []).append(LinearProbe(seed=seed).fit(h[rows], y[rows]).predict(h_test))
-    probe = LinearProbe().fit(h, y, callback=lambda event: tell("linear probe", 0.7 + 0.3 * event["fraction"]))
-    predicted["linear"], details["linear"] = probe.predict(h_test), {"l2": probe.l2_}
-    measured = {key: _measured(y_pred[None], y_test, details[key]) for key, y_pred in sorted(predicted.items())[::-1]}
-    measured |= {key: _measured(np.array(each), y_test, {}) for key, each in few.items()}
-    predicted |= {key: np.array(each) for key, each in few.items()}
-    return measured, predicted, h.shape[1], _unlabelled(encoder, h_test, test)
+@dataclass(frozen=True)
+class _Job:
+    """What is the same for all rows: images and draws of labels."""
+
+    train: ImageSet
+    test: ImageSet
+    drawn: dict[tuple[int | None, int], np.ndarray]
+    tuned: int
+
+    def measure(self, encoder: Any, about: dict[str, Any], tell: Callable[[str, float], None]) -> Part:
+        """All protocols of one encoder."""
+        train, test = self.train, self.test
+        if hasattr(encoder, "fit"):
+            tell("fit on images without labels", 0.0)
+            encoder.fit(train.x)
+        h = encode(encoder, train.x, progress=lambda share: tell("encode training images", 0.3 * share))
+        h_test = encode(encoder, test.x, progress=lambda share: tell("encode test images", 0.3 + 0.05 * share))
+        y, y_test = train.y.numpy(), test.y.numpy()
+        tell("k-NN", 0.35)
+        metric = metric_of(encoder)
+        knn = KNNProbe(metric=metric).fit(h, y)
+        probe = LinearProbe().fit(h, y, callback=lambda event: tell("linear probe", 0.4 + 0.3 * event["fraction"]))
+        sure = probe.predict_proba(h_test)
+        predicted = {"linear": probe.classes_[sure.argmax(axis=1)], "knn": knn.predict(h_test)}
+        details: dict[str, dict[str, Any]] = {
+            "linear": {"l2": probe.l2_},
+            "knn": {"k": knn.n_neighbors, "metric": metric},
+        }
+        measured = {key: _measured((predicted[key] == y_test)[None], details[key]) for key in PROBES}
+        right = self._few(h, h_test, tell)
+        if self.tuned and isinstance(encoder, torch.nn.Module) and any(True for _ in encoder.parameters()):
+            right[TUNED] = self._tuned(encoder, tell)
+        measured |= {key: _measured(each, {}) for key, each in right.items()}
+        row = Row(measured=measured, width=h.shape[1], unlabelled=_unlabelled(encoder, h_test, test), **about)
+        y_pred = np.array([predicted[key] for key in PROBES]).astype(np.uint8)
+        again = about["kind"] != "baseline" or about["name"] in READ  # others would need what they were fitted to
+        reader = Reader(probe.coef_, probe.intercept_, probe.mean_, probe.scale_) if again else None
+        return Part(row, y_pred, right, np.rint(255 * sure.max(axis=1)).astype(np.uint8), reader)
+
+    def _few(self, h: np.ndarray, h_test: np.ndarray, tell: Callable[[str, float], None]) -> dict[str, np.ndarray]:
+        """Whether the probes of few labels are right, (draws, M) by labels a class."""
+        y, y_test = self.train.y.numpy(), self.test.y.numpy()
+        few: dict[str, list[np.ndarray]] = {}
+        for place, ((count, seed), rows) in enumerate(self.drawn.items()):
+            tell(f"{count} labels a class", 0.7 + 0.2 * place / len(self.drawn))
+            y_pred = LinearProbe(seed=seed).fit(h[rows], y[rows]).predict(h_test)
+            few.setdefault(str(count), []).append(y_pred == y_test)
+        return {key: np.array(each) for key, each in few.items()}
+
+    def _tuned(self, encoder: Any, tell: Callable[[str, float], None]) -> np.ndarray:
+        """Whether a fine-tuned copy is right, (1, M)."""
+        y, names = self.train.y.numpy(), self.train.class_names
+        ((_, rows),) = label_draws(y, (self.tuned,), (0,), class_names=names).items()
+        y_pred = fine_tune(
+            encoder, self.train.x[torch.from_numpy(rows)], y[rows], self.test.x,
+            progress=lambda share: tell("fine-tuning", 0.9 + 0.1 * share),
+        )  # fmt: skip
+        found: np.ndarray = (y_pred == self.test.y.numpy())[None]
+        return found
 
 
-def _measured(y_pred: np.ndarray, y: np.ndarray, detail: dict[str, Any]) -> Measured:
-    """Of predictions (S, M) of S draws."""
-    draws = tuple(float(np.mean(each == y)) for each in y_pred)
+def _measured(right: np.ndarray, detail: dict[str, Any]) -> Measured:
+    """Of S draws: whether each is right about each test image (S, M)."""
+    draws = tuple(float(np.mean(each)) for each in right)
     accuracy = float(np.mean(draws))
-    return Measured(accuracy, *accuracy_interval(accuracy, len(y)), draws, detail)
+    return Measured(accuracy, *accuracy_interval(accuracy, right.shape[1]), draws, detail)
 
 
 def _unlabelled(encoder: Any, h_test: np.ndarray, test: ImageSet) -> dict[str, float]:
@@ -186,17 +258,7 @@ def _baseline(name: str, opening: ModelInfo) -> dict[str, Any]:
     return {"name": name, "title": title, "kind": "baseline", "method": "", "pflop": 0.0, "training_seeds": 0}
 
 
-def _differences(
-    order: list[str], kept: dict[str, dict[str, np.ndarray]], y: np.ndarray, drawn: Iterable[tuple[int | None, int]]
-) -> dict[tuple[str, str, str], DrawDifference]:
-    """Of every two rows at every number of labels."""
-    keys = dict.fromkeys(str(count) for count, _ in drawn)
-    return {
-        (a, b, key): draw_difference(y, kept[a][key], kept[b][key]) for key in keys for a, b in combinations(order, 2)
-    }
-
-
-def _protocols(counts: tuple[int, ...], seeds: int) -> dict[str, str]:
+def _protocols(counts: tuple[int, ...], seeds: int, tuned: int) -> dict[str, str]:
     linear = "multinomial logistic regression on standardised frozen h, L2 penalty chosen on held-out training labels"
     draws = f"mean of {seeds} class-balanced draws, the same for all rows" if seeds > 1 else "one class-balanced draw"
     told = {
@@ -205,6 +267,12 @@ def _protocols(counts: tuple[int, ...], seeds: int) -> dict[str, str]:
     }
     for count in counts:
         told[str(count)] = f"{linear}, {count} label{'s' if count > 1 else ''} of each class, {draws}"
+    if tuned:
+        told[TUNED] = (
+            f"encoder and linear layer trained by AdamW on {tuned} labels of each class, one draw, {STEPS} steps of "
+            f"{BATCH} images, {LR:g} as peak learning rate, no random views, nothing chosen; baselines without weights "
+            "have none, the untrained encoder's is training from scratch"
+        )
     return told
 
 

@@ -24,6 +24,8 @@ def evidence(
     labels_per_class: tuple[int, ...] = (1, 10, 100),
     seeds: int = 5,
     baselines: bool = True,
+    tuned: int = 100,
+    again: bool = False,
     out: Path | None = None,
     format: Literal["markdown", "csv", "latex"] = "markdown",
     stored: bool = False,
@@ -37,6 +39,8 @@ def evidence(
         labels_per_class: how many labels of each class, besides all of them.
         seeds: draws of labels at each of these counts.
         baselines: whether pixels, PCA, the untrained encoder and whitened patches stand beside them.
+        tuned: labels of each class that encoders are fine-tuned on, a protocol of its own; 0 leaves it out.
+        again: measure all rows, also those that are stored for the same weights, images and protocols.
         out: folder of the two files; for a known dataset the assets by default, for own images none.
         format: of what is printed, each with its protocols in a sentence.
         stored: compute nothing, print what is stored.
@@ -51,8 +55,13 @@ def evidence(
         if found is None:
             raise UserError(f"No evidence of {dataset} is stored: run `sslviz evidence {dataset}`.")
     else:
-        found = _built(dataset, models, labels_per_class, seeds, baselines, None if json else progress_line())
-        if out or found.dataset in DATASETS:
+        keeps = out is not None or ALIASES.get(dataset, dataset) in DATASETS
+        found = _built(
+            dataset, models, labels_per_class, seeds, baselines, tuned, None if json else progress_line(),
+            known=store.load(ALIASES.get(dataset, dataset), out) if keeps and not again else None,
+            found=(lambda so_far: store.save(so_far, out)) if keeps else None,
+        )  # fmt: skip
+        if keeps:
             store.save(found, out)
     rows = [asdict(row) for row in found.rows]
     plain = {"dataset": found.dataset, "n_train": found.n_train, "n_test": found.n_test, "protocols": found.protocols}
@@ -61,17 +70,20 @@ def evidence(
 
 
 def _built(
-    dataset: str, models: tuple[str, ...], counts: tuple[int, ...], seeds: int, baselines: bool,
-    tell: Callable[[str, str, float], None] | None,
+    dataset: str, models: tuple[str, ...], counts: tuple[int, ...], seeds: int, baselines: bool, tuned: int,
+    tell: Callable[[str, str, float], None] | None, *, known: Evidence | None,
+    found: Callable[[Evidence], object] | None,
 ) -> Evidence:  # fmt: skip
-    from sslviz.bundled.evidence import COUNTS, build
+    from sslviz.bundled.evidence import COUNTS, TUNED_LABELS, build
     from sslviz.evaluation.baselines import BASELINES
 
     words = ["sslviz", "evidence", Path(dataset).name, *(["--models", *models] if models else [])]
     words += ["--labels-per-class", *map(str, counts)] if counts != COUNTS else []
     words += ["--seeds", str(seeds)] if seeds != 5 else []
+    words += ["--tuned", str(tuned)] if tuned != TUNED_LABELS else []
     words += [] if baselines else ["--no-baselines"]
     kept = tuple(BASELINES) if baselines else ()
     return build(
-        dataset, models=models, seeds=seeds, counts=counts, baselines=kept, command=shlex.join(words), progress=tell
-    )
+        dataset, models=models, seeds=seeds, counts=counts, baselines=kept, tuned=tuned, command=shlex.join(words),
+        known=known, progress=tell, found=found,
+    )  # fmt: skip

@@ -1,7 +1,8 @@
 """The table of evidence of a dataset: every encoder under the same protocols, as it is stored and read.
 
 `assets/evidence/DATASET.json` holds the figures and how they were made, the `.npz` beside it what every probe predicts
-on every test image. `sslviz evidence DATASET` writes both. Imports neither torch nor scikit-learn, since pages read it.
+on every test image, how sure it is, and the linear probes of the encoders themselves. `sslviz evidence DATASET` writes
+both, row by row. Imports neither torch nor scikit-learn, since pages read it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ import numpy as np
 
 from sslviz.data import npz
 from sslviz.errors import UserError
-from sslviz.evaluation.efficiency import DrawDifference
+from sslviz.evaluation.efficiency import DrawDifference, draw_difference
 from sslviz.evaluation.intervals import Difference, paired_difference
 from sslviz.files import atomic, writing
 from sslviz.paths import assets_dir
 
 FOLDER = "evidence"  # in the assets
 PROBES = ("linear", "knn")  # with all labels
-FORMAT = 1
+FORMAT = 2
+TUNED = "tuned"  # the protocol whose encoder is trained too
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Row:
         steps, batch_size, epochs, parameters: of the training.
         command: that trained it.
         unlabelled: measures of h without labels.
+        stamp: of the weights and of how it was measured; with the same one nothing need be measured again.
     """
 
     name: str
@@ -81,6 +84,48 @@ class Row:
     parameters: int | None = None
     command: str = ""
     unlabelled: dict[str, float] = field(default_factory=dict)
+    stamp: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """A linear probe as arrays: class logits of h (N, D) are (h - mean) / scale @ coef.T + intercept.
+
+    Attributes:
+        coef, intercept: (K, D), (K,).
+        mean, scale: (D,).
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+
+    def probabilities(self, h: np.ndarray) -> np.ndarray:
+        """Of h (N, D), (N, K) float64."""
+        logits = ((h - self.mean) / self.scale).astype(np.float64) @ self.coef.T.astype(np.float64) + self.intercept
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        found: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A row with the arrays that belong to it.
+
+    Attributes:
+        row: its figures.
+        y_pred: (protocols of `PROBES`, M) uint8.
+        right: by protocol of several draws, and that of tuning: whether each draw's prediction is right (S, M) bool.
+        sure: probability of the linear probe's prediction (M,), in 255ths.
+        reader: the linear probe of all labels, of encoders that can be made again from a name; None of others.
+    """
+
+    row: Row
+    y_pred: np.ndarray
+    right: dict[str, np.ndarray]
+    sure: np.ndarray
+    reader: Reader | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +140,11 @@ class Evidence:
         seeds: of the draws of labels.
         protocols: each protocol in a sentence, by key.
         how: of what else was counted, in words: "compute", "interval", "difference", "unlabelled".
-        rows: in the order of `measured["linear"]`, best first.
-        differences: of two rows at few labels: (a, b, protocol) -> a less b.
         largest_class_share: of the test images.
         copies: test images that are also training images.
         origin: command, revision, date, versions, seconds.
         y: labels of the test images (M,) uint8.
-        y_pred: (rows, protocols of `PROBES`, M) uint8.
+        parts: the rows with their arrays, in the order of `measured["linear"]`, best first.
     """
 
     dataset: str
@@ -114,13 +157,27 @@ class Evidence:
     seeds: tuple[int, ...]
     protocols: dict[str, str]
     how: dict[str, str]
-    rows: tuple[Row, ...]
-    differences: dict[tuple[str, str, str], DrawDifference]
     largest_class_share: float
     copies: int
     origin: dict[str, Any]
     y: np.ndarray
-    y_pred: np.ndarray
+    parts: tuple[Part, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The figures of all rows."""
+        return tuple(part.row for part in self.parts)
+
+    def part(self, name: str) -> Part:
+        """A row with its arrays, by its name.
+
+        Raises:
+            UserError: there is none.
+        """
+        for part in self.parts:
+            if part.row.name == name:
+                return part
+        raise UserError(f"There is no row “{name:.60}”: choose one of {', '.join(row.name for row in self.rows)}.")
 
     def row(self, name: str) -> Row:
         """A row by its name.
@@ -128,10 +185,7 @@ class Evidence:
         Raises:
             UserError: there is none.
         """
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise UserError(f"There is no row “{name:.60}”: choose one of {', '.join(row.name for row in self.rows)}.")
+        return self.part(name).row
 
     def ranked(self, protocol: str) -> list[Row]:
         """The rows that have a figure under a protocol, best first."""
@@ -140,18 +194,22 @@ class Evidence:
 
     def predictions(self, name: str, probe: str) -> np.ndarray:
         """What a row's probe of all labels predicts on the test images (M,), uint8."""
-        place = self.rows.index(self.row(name))
-        found: np.ndarray = self.y_pred[place, PROBES.index(probe)]
+        found: np.ndarray = self.part(name).y_pred[PROBES.index(probe)]
         return found
 
     def difference(self, a: str, b: str, protocol: str) -> Difference | DrawDifference:
-        """How much more often a is right than b, with its paired interval, under one protocol."""
+        """How much more often a is right than b, with its paired interval, under one protocol.
+
+        Raises:
+            UserError: a row that is not there, or has no figure under the protocol.
+        """
         if protocol in PROBES:
             return paired_difference(self.y, self.predictions(a, protocol), self.predictions(b, protocol))
-        if (a, b, protocol) in self.differences:
-            return self.differences[a, b, protocol]
-        other = self.differences[b, a, protocol]
-        return DrawDifference(-other.value, -other.high, -other.low, other.draws, other.n)
+        for name in (a, b):
+            if protocol not in self.part(name).right:
+                raise UserError(f"“{name:.60}” has no figure under this protocol: choose another row or protocol.")
+        right = (self.part(name).right[protocol].astype(np.uint8) for name in (a, b))
+        return draw_difference(np.ones_like(self.y), *right)
 
 
 def path_of(dataset: str, folder: Path | None = None) -> Path:
@@ -166,25 +224,32 @@ def save(found: Evidence, folder: Path | None = None) -> Path:
         UserError: no space, or a folder that can't be written to.
     """
     path = path_of(found.dataset, folder)
-    plain = {key: value for key, value in vars(found).items() if key not in ("y", "y_pred", "rows", "differences")}
+    plain = {key: value for key, value in vars(found).items() if key not in ("y", "parts")}
     plain["rows"] = [asdict(row) for row in found.rows]
-    plain["differences"] = [
-        {"a": a, "b": b, "protocol": protocol, **{k: _short(v) for k, v in vars(value).items()}}
-        for (a, b, protocol), value in found.differences.items()
-    ]
-    # most predictions are right: what is stored is how far the class is from the label, which packs to little
-    apart = (found.y_pred.astype(np.int64) - found.y) % len(found.class_names)
     with writing(path.parent):
-        arrays = {"y": found.y.astype(np.uint8), "apart": apart.astype(np.uint8)}
-        npz.write(path.with_suffix(".npz"), arrays, compress=True)
+        npz.write(path.with_suffix(".npz"), _arrays(found), compress=True)
         with atomic(path) as temporary:
             text = json.dumps({"format": FORMAT} | plain, indent=1, ensure_ascii=False)
             temporary.write_text(text + "\n", encoding="utf-8")
     return path
 
 
-def _short(value: float) -> float:
-    return round(value, 6) if isinstance(value, float) else value
+def _arrays(found: Evidence) -> dict[str, np.ndarray]:
+    """All arrays by "row number/what".
+
+    Most predictions are right: what is stored is how far the class is from the label, which packs to little, and of
+    protocols with several draws a bit an image.
+    """
+    arrays = {"y": found.y.astype(np.uint8)}
+    for number, part in enumerate(found.parts):
+        apart = (part.y_pred.astype(np.int64) - found.y) % len(found.class_names)
+        arrays |= {f"{number}/apart": apart.astype(np.uint8), f"{number}/sure": part.sure.astype(np.uint8)}
+        for key, right in part.right.items():
+            arrays[f"{number}/right/{key}"] = np.packbits(right, axis=1)
+        if part.reader is not None:
+            kinds = {"coef": np.float16, "intercept": np.float32, "mean": np.float32, "scale": np.float32}
+            arrays |= {f"{number}/reader/{key}": getattr(part.reader, key).astype(kind) for key, kind in kinds.items()}
+    return arrays
 
 
 def load(dataset: str, folder: Path | None = None) -> Evidence | None:
@@ -198,22 +263,32 @@ def load(dataset: str, folder: Path | None = None) -> Evidence | None:
         return None
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
+        if plain.pop("format") != FORMAT:
+            raise ValueError("it was written by another version")
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
-            y, apart = file["y"], file["apart"]
-        plain.pop("format")
-        rows = tuple(
-            Row(
-                **row
-                | {"measured": {k: Measured(**m | {"draws": tuple(m["draws"])}) for k, m in row["measured"].items()}}
-            )
-            for row in plain.pop("rows")
-        )
-        differences = {
-            (each.pop("a"), each.pop("b"), each.pop("protocol")): DrawDifference(**each)
-            for each in plain.pop("differences")
-        }
+            arrays = dict(file)
+        y, classes = arrays.pop("y"), len(plain["class_names"])
+        parts = [_part(Row(**row), _of(number, arrays), y, classes) for number, row in enumerate(plain.pop("rows"))]
         plain |= {key: tuple(plain[key]) for key in ("class_names", "seeds")}
-        y_pred = ((apart.astype(np.int64) + y) % len(plain["class_names"])).astype(np.uint8)
-        return Evidence(**plain, rows=rows, differences=differences, y=y, y_pred=y_pred)
+        return Evidence(**plain, y=y, parts=tuple(parts))
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} can't be read ({error}); restore it, or run `sslviz evidence {dataset}`.") from error
+
+
+def _of(number: int, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    start = f"{number}/"
+    return {key.removeprefix(start): value for key, value in arrays.items() if key.startswith(start)}
+
+
+def _part(row: Row, arrays: dict[str, np.ndarray], y: np.ndarray, classes: int) -> Part:
+    measured: dict[str, Any] = row.measured
+    read = {key: Measured(**found | {"draws": tuple(found["draws"])}) for key, found in measured.items()}
+    y_pred = ((arrays["apart"].astype(np.int64) + y) % classes).astype(np.uint8)
+    start = "right/"
+    right = {
+        key.removeprefix(start): np.unpackbits(bits, axis=1, count=len(y)).astype(bool)
+        for key, bits in arrays.items() if key.startswith(start)
+    }  # fmt: skip
+    names = ("coef", "intercept", "mean", "scale")
+    reader = Reader(*(arrays[f"reader/{name}"] for name in names)) if "reader/coef" in arrays else None
+    return Part(replace(row, measured=read), y_pred, right, arrays["sure"], reader)

@@ -8,7 +8,11 @@ from collections.abc import Callable
 
 from sslviz.evaluation.evidence import Evidence, Measured, Row
 
-HEADS = {"linear": "linear", "knn": "k-NN"}  # of protocols; the others are numbers of labels a class
+HEADS = {
+    "linear": "linear",
+    "knn": "k-NN",
+    "tuned": "fine-tuned",
+}  # of protocols; the others are numbers of labels a class
 
 
 def _protocols(found: Evidence) -> list[str]:

@@ -34,8 +34,8 @@ def path(own_digits):
 def found(path):
     seen = []
     made = maker.build(
-        path, models=("simclr-mnist",), baselines=("pixels", "random"), seeds=2, counts=(1, 5), command="a command",
-        progress=lambda *told: seen.append(told),
+        path, models=("simclr-mnist",), baselines=("pixels", "random"), seeds=2, counts=(1, 5), tuned=5,
+        command="a command", progress=lambda *told: seen.append(told),
     )  # fmt: skip
     assert {name for name, *_ in seen} == {"simclr-mnist", "pixels", "random"}
     fractions = [fraction for *_, fraction in seen]
@@ -85,22 +85,41 @@ def test_differences_are_paired(found):
     assert forth.value == -back.value and (forth.low, forth.high) == (-back.high, -back.low)
     gap = found.row("simclr-mnist").measured["5"].accuracy - found.row("pixels").measured["5"].accuracy
     assert forth.value == pytest.approx(gap) and forth.draws == 2
+    with pytest.raises(UserError, match="no figure under this protocol"):
+        found.difference("pixels", "random", "tuned")
+
+
+def test_stored_probes_read_what_was_predicted(found, path):
+    model, test = checkpoint.load("simclr-mnist"), load_images(path, "test")
+    sure = found.part("simclr-mnist").reader.probabilities(encode(model, test.x))
+    np.testing.assert_array_equal(sure.argmax(axis=1), found.predictions("simclr-mnist", "linear"))
+    np.testing.assert_allclose(found.part("simclr-mnist").sure / 255, sure.max(axis=1), atol=1 / 255)
+
+
+def test_a_row_is_kept_while_weights_images_and_protocols_are_the_same(found, path):
+    said = []
+    settings = {"baselines": ("pixels", "random"), "seeds": 2, "counts": (1, 5), "tuned": 5, "known": found}
+    again = maker.build(
+        path, models=("simclr-mnist", "vae-mnist-2d"), **settings, progress=lambda *told: said.append(told[:2])
+    )
+    kept = {name for name, stage in said if stage == "as it was"}
+    assert kept == {"simclr-mnist", "pixels", "random"} and len(again.rows) == 4
+    assert again.row("pixels") == found.row("pixels")
+    assert again.difference("vae-mnist-2d", "pixels", "5").draws == 2
 
 
 def test_it_is_stored_and_read_again(found, tmp_path):
     own = dataclasses.replace(found, dataset="digits")
     path = store.save(own, tmp_path)
     again = store.load("digits", tmp_path)
-    for item in dataclasses.fields(own):
-        mine, other = getattr(own, item.name), getattr(again, item.name)
-        if item.name == "differences":
-            assert mine.keys() == other.keys()
-            assert all(other[key].value == pytest.approx(mine[key].value, abs=1e-6) for key in mine)
-        elif isinstance(mine, np.ndarray):
-            np.testing.assert_array_equal(mine, other)
-        else:
-            assert mine == other, item.name
-    assert path.with_suffix(".npz").stat().st_size < found.y_pred.nbytes
+    assert again.rows == own.rows and again.protocols == own.protocols
+    np.testing.assert_array_equal(again.y, own.y)
+    for mine, other in zip(own.parts, again.parts, strict=True):
+        np.testing.assert_array_equal(mine.y_pred, other.y_pred)
+        np.testing.assert_array_equal(mine.sure, other.sure)
+        assert mine.right.keys() == other.right.keys() and (mine.reader is None) == (other.reader is None)
+        for key, right in mine.right.items():
+            np.testing.assert_array_equal(right, other.right[key])
     assert store.load("nothing", tmp_path) is None
     path.write_text(path.read_text()[:-40])
     with pytest.raises(UserError, match="run `sslviz evidence digits`"):
@@ -128,7 +147,7 @@ def test_exports_hold_every_row_and_say_the_protocols(found):
 
 def test_the_command_stores_and_prints_again_what_is_stored(path, tmp_path, capsys):
     words = ["evidence", path, "--models", "vae-mnist-2d", "--seeds", "1", "--no-baselines", "--out", str(tmp_path)]
-    assert cli.main([*words, "--labels-per-class", "1", "--json"]) == 0
+    assert cli.main([*words, "--labels-per-class", "1", "--tuned", "0", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert list(told["rows"][0]["measured"]) == ["linear", "knn", "1"] and told["origin"]["git_revision"]
     assert told["origin"]["command"].startswith("sslviz evidence digits.npz --models vae-mnist-2d --labels-per-class 1")
