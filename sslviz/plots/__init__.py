@@ -27,7 +27,7 @@ from sslviz.plots.language import (
 )
 from sslviz.plots.maps import aligned, class_anchors, plot_map, spread
 from sslviz.plots.matrices import cell_colours, plot_confusion, plot_similarity
-from sslviz.plots.spaces import plot_cosines, plot_spectra, plot_sphere
+from sslviz.plots.spaces import plot_cosines, plot_posteriors, plot_spectra, plot_sphere
 from sslviz.plots.theme import (
     BASELINE_GREY,
     GRID_GREY,
@@ -74,6 +74,7 @@ __all__ = [
     "plot_losses",
     "plot_map",
     "plot_paths",
+    "plot_posteriors",
     "plot_predictions",
     "plot_queue",
     "plot_reconstructions",

@@ -101,3 +101,29 @@ def plot_spectra(
         legend=dict(x=0.99, y=0.99, xanchor="right", yanchor="top", bgcolor="rgba(0,0,0,0)"),
     )  # fmt: skip
     return figure
+
+
+def plot_posteriors(clouds: Sequence[tuple[str, Any, Any, str, str]], *, title: str, height: int = 330) -> go.Figure:
+    """Draw how sure an encoder is of each image beside where it puts it, one dimension of z.
+
+    Args:
+        clouds: a name, means (N,), log-variances (N,), a colour and a symbol each.
+        title: of which encoders.
+        height: pixels.
+    """
+    figure = new_figure(title, height=height)
+    for name, mu, logvar, colour, symbol in clouds:
+        marker = dict(color=colour, symbol=symbol, size=7, opacity=0.7)
+        figure.add_trace(
+            go.Scatter(
+                x=np.asarray(mu, float), y=np.exp(0.5 * np.asarray(logvar, float)), mode="markers", name=name,
+                marker=marker, hovertemplate="mean %{x:.2f}, standard deviation %{y:.2f}<extra></extra>",
+            )
+        )  # fmt: skip
+    figure.update_xaxes(title=dict(text="mean μ of an image", standoff=4), nticks=6)
+    figure.update_yaxes(title="standard deviation σ", rangemode="tozero", nticks=5)
+    figure.update_layout(
+        margin=dict(t=MODE_BAR, b=4, l=4, r=4), showlegend=True,
+        legend=dict(x=0.01, y=1.0, yanchor="top", bgcolor="rgba(0,0,0,0)"),
+    )  # fmt: skip
+    return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -323,7 +324,13 @@ def interpolate(shown: Shown) -> None:
         )  # fmt: skip
 
 
+def one_head(shown: Shown) -> None:
+    """What one head in place of two does to such a model; it brings its own runs."""
+    import_module("sslviz.ui.one_head").show(shown.selection)
+
+
 VIEWS = {"Plane": plane, "Reconstruct": reconstruct, "Sample": sample, "Traverse": traverse, "Interpolate": interpolate}
+VIEWS["One head"] = one_head
 
 
 def views_of(shown: Shown) -> list[str]:

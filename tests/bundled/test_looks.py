@@ -122,7 +122,7 @@ def test_a_run_with_one_head_is_kept_with_what_ties_its_variance_to_its_mean(mon
     assert "--model.shared-head" in shared.command and "shared-head" not in own.command
     widest = shared.seen["widest"]
     assert widest["mu"] == widest["logvar"] and own.seen["widest"]["mu"] != own.seen["widest"]["logvar"]
-    assert [each["step"] for each in shared.seen["pictures"]] == [0, 4]
+    assert [each["step"] for each in shared.seen["pictures"]] == shared.seen["held_out"]["kl"]["step"] == [0, 4]
     assert unpack(shared.seen["pictures"][0]["samples"]).shape == unpack(shared.seen["x"]).shape == (10, 1, 28, 28)
     bound = shared.seen["bound"]
     assert bound["negative_elbo"] == pytest.approx(bound["recon"] + bound["kl"], rel=1e-3)

@@ -28,3 +28,10 @@ def test_a_spectrum_ends_where_only_rounding_is_left():
     figure = plots.plot_spectra([("x", [1.0, 0.1, 1e-14, 0.0], "#123456", "dash")], title="t", y_title="σ")
     assert figure.layout.yaxis.type == "log" and list(figure.data[0].x) == [1, 2, 3, 4]
     assert list(figure.data[0].y[:2]) == [1.0, 0.1] and np.isnan(figure.data[0].y[2:]).all()
+
+
+def test_posteriors_are_drawn_by_mean_and_standard_deviation():
+    mu = np.array([-1.0, 0.0, 1.0])
+    figure = plots.plot_posteriors([("one", mu, mu, "#123456", "circle")], title="t")
+    (cloud,) = figure.data
+    assert list(cloud.x) == [-1, 0, 1] and np.allclose(cloud.y, np.exp(mu / 2))

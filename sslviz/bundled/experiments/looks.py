@@ -66,10 +66,10 @@ def queue(model: Any, config: TrainConfig, moments: Sequence[Event]) -> dict[str
 
 
 def decoded(model: Any, config: TrainConfig, moments: Sequence[Event]) -> dict[str, Any]:
-    """The curves, pictures at each online evaluation, the bound of the bundled test images, and one dimension of z.
+    """Curves, pictures at each online evaluation, the bound of the bundled test images, and one dimension of z.
 
     Returns:
-        "curves"; "x" (10 held-out images) and "pictures", each with "step", "x_hat" of them and "samples" from the
+        "curves" of the steps and those "held_out", which have some names in common; "x" (10 held-out images) and "pictures", each with "step", "x_hat" of them and "samples" from the
         prior; "bound" of all test images, one sample of z each: recon, kl and negative_elbo in nats per image;
         "widest": the dimension with the largest KL, its mu and logvar of some test images, and its mean kl in nats.
     """
@@ -87,7 +87,8 @@ def decoded(model: Any, config: TrainConfig, moments: Sequence[Event]) -> dict[s
     widest = int(kl.argmax())
     mu, logvar = (part.detach() for part in model.encode(to_float(images[:PLACED])))
     return {
-        "curves": curves(moments),
+        "curves": curves([event for event in moments if isinstance(event, Stepped)]),
+        "held_out": curves([event for event in moments if isinstance(event, Monitored)]),
         "x": pack(x) if x is not None else None,
         "pictures": shown,
         "bound": {key: rounded(value) for key, value in model.evaluate(images, seed=config.seed).items()},
