@@ -35,8 +35,8 @@ def show(selection: ui.Selection) -> None:
     cost = f" On {ui.data_title(dataset)} it took {plots.seconds(runs[SHARED].seconds)}." if SHARED in runs else ""
     run_now(
         about, selection.data, {SWITCH: 1}, key="vae_one_head_run", label="Train this one now",
-        said=f"{about.fixed['steps']:,} steps with one head for both on {ui.escape(selection.title)}, shown live on the "
-        f"page of training.{cost}",
+        said=f"{about.fixed['steps']:,} steps with one head for both on {ui.escape(selection.title)}, shown live on "
+        f"the page of training.{cost}",
     )  # fmt: skip
 
 

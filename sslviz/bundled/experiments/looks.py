@@ -69,7 +69,8 @@ def decoded(model: Any, config: TrainConfig, moments: Sequence[Event]) -> dict[s
     """Curves, pictures at each online evaluation, the bound of the bundled test images, and one dimension of z.
 
     Returns:
-        "curves" of the steps and those "held_out", which have some names in common; "x" (10 held-out images) and "pictures", each with "step", "x_hat" of them and "samples" from the
+        "curves" of the steps and those "held_out", which have some names in common; "x" (10 held-out images) and
+        "pictures", each with "step", "x_hat" of them and "samples" from the
         prior; "bound" of all test images, one sample of z each: recon, kl and negative_elbo in nats per image;
         "widest": the dimension with the largest KL, its mu and logvar of some test images, and its mean kl in nats.
     """
