@@ -19,6 +19,7 @@ from sslviz.evaluation.efficiency import DIFFERENCE_INTERVAL, label_draws
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.evidence import PROBES, TUNED, Evidence, Measured, Part, Reader, Row
 from sslviz.evaluation.finetune import BATCH, LR, STEPS, fine_tune
+from sslviz.evaluation.honesty import hashes
 from sslviz.evaluation.intervals import INTERVAL, PAIRED_INTERVAL, accuracy_interval
 from sslviz.evaluation.probes import KNNProbe, LinearProbe
 from sslviz.evaluation.protocol import metric_of
@@ -86,7 +87,7 @@ def build(
     about = Evidence(
         dataset, describe(dataset).title, train.class_names, len(train), len(test), train.source, test.source,
         tuple(range(seeds)), _protocols(counts, seeds, tuned), _how(), largest_class_share(test.y.numpy()),
-        count_copies(train.x, test.x), {}, test.y.numpy().astype(np.uint8), (),
+        count_copies(train.x, test.x), {}, test.y.numpy().astype(np.uint8), (), _bundled(dataset, test),
     )  # fmt: skip
     kept = _reusable(about, known)
 
@@ -113,6 +114,15 @@ def build(
         if found:
             found(table())
     return table()
+
+
+def _bundled(dataset: str, test: ImageSet) -> np.ndarray:
+    """Rows of the bundled test images among the test images, by their pixels; none where some are not there."""
+    some = load_images(dataset, "test", bundled=True)
+    own, other = (hashes(images.x.numpy()) for images in (test, some))
+    rows = {value: row for row, value in reversed(list(enumerate(own.tolist())))}
+    found = [rows.get(value, -1) for value in other.tolist()]
+    return np.array([] if -1 in found else found, np.int32)
 
 
 def _reusable(about: Evidence, known: Evidence | None) -> dict[tuple[str, str], Part]:
@@ -223,17 +233,18 @@ def _measured(right: np.ndarray, detail: dict[str, Any]) -> Measured:
 
 
 def _unlabelled(encoder: Any, h_test: np.ndarray, test: ImageSet) -> dict[str, float]:
-    """RankMe, uniformity, alignment and LiDAR of h of some test images and views of them; empty for baselines."""
+    """Measures of h of some test images and, where the encoder takes these, of views; empty for what is no method."""
     if getattr(encoder, "method", None) is None:
         return {}
+    some = h_test[:MEASURED]
+    found = {"rankme": round(unlabelled.rankme(some), 2), "uniformity": round(unlabelled.uniformity(some), 4)}
+    if len(encoder.config.input_shape) == 3:  # it takes images of one size, and views have another
+        return found
     policy = policy_for(test.name, test.shape[0])
     generator = torch.Generator().manual_seed(0)
     x = to_float(test.x[:VIEWED])
     h = np.stack([encode(encoder, augment(x, policy, generator=generator)) for _ in range(VIEWS)], axis=1)
-    some = h_test[:MEASURED]
-    return {
-        "rankme": round(unlabelled.rankme(some), 2),
-        "uniformity": round(unlabelled.uniformity(some), 4),
+    return found | {
         "alignment": round(unlabelled.alignment(h[:, 0], h[:, 1]), 4),
         "lidar": round(unlabelled.lidar(h), 2),
     }

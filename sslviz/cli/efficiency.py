@@ -12,8 +12,6 @@ from sslviz.errors import UserError
 if TYPE_CHECKING:
     from sslviz.evaluation.efficiency import Efficiency
 
-SCRATCH = "from scratch"
-
 
 def read_counts(words: Sequence[str]) -> tuple[int | None, ...]:
     """Labels a class as they stand on the command line: whole numbers of 1 or more, or "all" (None).
@@ -43,6 +41,7 @@ def print_efficiency(
         json: print one JSON object.
     """
     from sslviz.evaluation.baselines import BASELINES, make_baselines
+    from sslviz.evaluation.efficiency import SCRATCH
     from sslviz.evaluation.protocol import labelled_images
     from sslviz.evaluation.sweep import sweep
     from sslviz.store.names import RANDOM

@@ -22,6 +22,7 @@ def probe(
     *,
     probe: Literal["linear", "knn"] = "linear",
     baselines: bool = True,
+    labels: int = 0,
     seed: int = 0,
     labels_per_class: tuple[str, ...] = (),
     seeds: int = 5,
@@ -35,7 +36,8 @@ def probe(
         dataset: a name, an .npz file or a folder of class folders; for a language model "topics", labelled sentences.
         probe: multinomial logistic regression on standardised h, or 20 neighbours by the metric that suits h.
         baselines: also probe the untrained model, and pixels, PCA and whitened patches, or a bag of words.
-        seed: of the validation split, the baselines and the untrained model.
+        labels: fit on so many labelled images, as many of each class; 0 takes all.
+        seed: of the choice of labels, the validation split, the baselines and the untrained model.
         labels_per_class: label efficiency instead: linear probes on so many labels of each class, such as 1 10 100 all.
         seeds: of these, how many class-balanced draws of labels at each count.
         scratch_steps: of these, also train the encoder anew on each draw's labels, so many steps; 0 leaves it out.
@@ -51,9 +53,11 @@ def probe(
         )
         return
     if dataset == "topics":
+        if labels:
+            raise UserError("--labels is for images: leave it out here.")
         found = _evaluate_topics(checkpoint, probe, baselines, seed, tell)
     else:
-        found = _evaluate_images(checkpoint, dataset, probe, baselines, seed, tell)
+        found = _evaluate_images(checkpoint, dataset, probe, baselines, labels, seed, tell)
     answer({"model": checkpoint, "dataset": dataset} | found.as_dict(), json, lambda: _print_evaluation(found))
 
 
@@ -102,7 +106,7 @@ def evaluate(checkpoint: Positional[str], dataset: Positional[str], *, seed: int
 
 
 def _evaluate_images(
-    name: str, dataset: str, probe: ProbeName, baselines: bool, seed: int, tell: Progress | None
+    name: str, dataset: str, probe: ProbeName, baselines: bool, labels: int, seed: int, tell: Progress | None
 ) -> Evaluation:
     """Probe a model of images beside all baselines; an untrained one has no other as its baseline."""
     from sslviz.evaluation.baselines import BASELINES, make_baselines
@@ -113,7 +117,8 @@ def _evaluate_images(
     check_fits(model, splits[0], name)
     names = [key for key in BASELINES if baselines and not (key == "random" and name.startswith(RANDOM))]
     encoders = {name: model} | make_baselines(model, seed=seed, names=names)
-    return evaluate(encoders, *map(labelled_images, splits), probe=probe, seed=seed, progress=tell)
+    train, test = map(labelled_images, splits)
+    return evaluate(encoders, train, test, n_labels=labels or None, probe=probe, seed=seed, progress=tell)
 
 
 def _evaluate_topics(name: str, probe: ProbeName, baselines: bool, seed: int, tell: Progress | None) -> Evaluation:

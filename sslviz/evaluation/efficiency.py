@@ -18,6 +18,7 @@ from sslviz.evaluation.intervals import Z95, accuracy_interval, paired_differenc
 
 COUNTS: tuple[int | None, ...] = (1, 2, 5, 10, 50, 100, None)  # labels a class; None is all of them
 SEEDS = 5
+SCRATCH = "from scratch"  # the row of encoders that have seen the labelled images alone
 # two-sided 95 % of Student's t by degrees of freedom, 1 to 30; beyond, the normal distribution's
 T95 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,

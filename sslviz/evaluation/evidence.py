@@ -145,6 +145,7 @@ class Evidence:
         origin: command, revision, date, versions, seconds.
         y: labels of the test images (M,) uint8.
         parts: the rows with their arrays, in the order of `measured["linear"]`, best first.
+        bundled: rows of the bundled test images among these, in the order of the bundled ones; empty where unknown.
     """
 
     dataset: str
@@ -162,6 +163,7 @@ class Evidence:
     origin: dict[str, Any]
     y: np.ndarray
     parts: tuple[Part, ...]
+    bundled: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -224,7 +226,7 @@ def save(found: Evidence, folder: Path | None = None) -> Path:
         UserError: no space, or a folder that can't be written to.
     """
     path = path_of(found.dataset, folder)
-    plain = {key: value for key, value in vars(found).items() if key not in ("y", "parts")}
+    plain = {key: value for key, value in vars(found).items() if key not in ("y", "parts", "bundled")}
     plain["rows"] = [asdict(row) for row in found.rows]
     with writing(path.parent):
         npz.write(path.with_suffix(".npz"), _arrays(found), compress=True)
@@ -240,7 +242,7 @@ def _arrays(found: Evidence) -> dict[str, np.ndarray]:
     Most predictions are right: what is stored is how far the class is from the label, which packs to little, and of
     protocols with several draws a bit an image.
     """
-    arrays = {"y": found.y.astype(np.uint8)}
+    arrays = {"y": found.y.astype(np.uint8), "bundled": found.bundled.astype(np.int32)}
     for number, part in enumerate(found.parts):
         apart = (part.y_pred.astype(np.int64) - found.y) % len(found.class_names)
         arrays |= {f"{number}/apart": apart.astype(np.uint8), f"{number}/sure": part.sure.astype(np.uint8)}
@@ -267,10 +269,10 @@ def load(dataset: str, folder: Path | None = None) -> Evidence | None:
             raise ValueError("it was written by another version")
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
             arrays = dict(file)
-        y, classes = arrays.pop("y"), len(plain["class_names"])
+        y, bundled, classes = arrays.pop("y"), arrays.pop("bundled", np.zeros(0, np.int32)), len(plain["class_names"])
         parts = [_part(Row(**row), _of(number, arrays), y, classes) for number, row in enumerate(plain.pop("rows"))]
         plain |= {key: tuple(plain[key]) for key in ("class_names", "seeds")}
-        return Evidence(**plain, y=y, parts=tuple(parts))
+        return Evidence(**plain, y=y, parts=tuple(parts), bundled=bundled)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} can't be read ({error}); restore it, or run `sslviz evidence {dataset}`.") from error
 

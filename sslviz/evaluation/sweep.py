@@ -98,14 +98,19 @@ def _fits(
     drawn: Mapping[tuple[int | None, int], np.ndarray], embed: Embed, known: Mapping[str, Encoded], trained: Others,
     tell: Callable[[str, str, float], None],
 ) -> Iterator[Fit]:  # fmt: skip
+    needed = np.unique(np.concatenate([*drawn.values()]))  # a few labels need the h of few samples
     if name in encoders:
         tell(name, "encode training", 0.0)
-        h, h_test = known[name] if name in known else _encoded(encoders[name], train, test, embed, name, tell)
+        if name in known:
+            h, h_test = known[name][0][needed], known[name][1]
+        else:
+            h, h_test = _encoded(encoders[name], train, needed, test, embed, name, tell)
     for (count, seed), rows in drawn.items():
         started = time.perf_counter()
         l2 = None
         if name in encoders:
-            probe = LinearProbe(seed=seed).fit(h[rows], train.y[rows], callback=lambda event: tell(name, "fit", 0.0))
+            places = np.searchsorted(needed, rows)
+            probe = LinearProbe(seed=seed).fit(h[places], train.y[rows], callback=lambda event: tell(name, "fit", 0.0))
             y_pred, l2 = probe.predict(h_test), probe.l2_
         else:
             tell(name, "train", 0.0)
@@ -115,11 +120,14 @@ def _fits(
 
 
 def _encoded(
-    encoder: Any, train: Labelled, test: Labelled, embed: Embed, name: str, tell: Callable[[str, str, float], None]
-) -> Encoded:
+    encoder: Any, train: Labelled, needed: np.ndarray, test: Labelled, embed: Embed, name: str,
+    tell: Callable[[str, str, float], None],
+) -> Encoded:  # fmt: skip
+    """h of the training samples that are needed, and of the test samples; fitted on all training samples."""
     if hasattr(encoder, "fit"):
         encoder.fit(train.x)
-    h = embed(encoder, train.x, lambda fraction: tell(name, "encode training", fraction))
+    some = train if len(needed) == len(train) else train.take(needed)
+    h = embed(encoder, some.x, lambda fraction: tell(name, "encode training", fraction))
     return h, embed(encoder, test.x, lambda fraction: tell(name, "encode test", fraction))
 
 

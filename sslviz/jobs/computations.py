@@ -71,8 +71,9 @@ def fit_probe(h_test: np.ndarray, dataset: str, model: str, count: int, seed: in
 
 
 def label_efficiency(
-    dataset: str, models: list[str], baselines: list[str], counts: list[int | None], seeds: int, report: Telling
-) -> dict[str, Any]:
+    dataset: str, models: list[str], baselines: list[str], counts: list[int | None], seeds: int, report: Telling,
+    scratch_steps: int = 0,
+) -> dict[str, Any]:  # fmt: skip
     """Fit linear probes on a few labels a class, several draws each, beside baselines on the same draws.
 
     The first model's fits come first; what there is, is told by `report.found` after each fit.
@@ -83,6 +84,7 @@ def label_efficiency(
         baselines: of `evaluation.baselines.BASELINES`.
         counts: labels a class, None for all.
         seeds: draws at each count.
+        scratch_steps: of a training from scratch on each draw, in the first model's shape; 0 leaves it out.
         report: told what is being done and how far it is, and the result so far.
 
     Returns:
@@ -90,18 +92,23 @@ def label_efficiency(
     """
     from sslviz.data.images import load_images
     from sslviz.evaluation.baselines import baseline_title, make_baselines
+    from sslviz.evaluation.efficiency import SCRATCH
     from sslviz.evaluation.protocol import labelled_images
     from sslviz.evaluation.sweep import sweep
     from sslviz.store import checkpoint
+    from sslviz.training.scratch import FromScratch
 
     report("reading training images", 0.0)
-    train = labelled_images(load_images(dataset, "train"))
-    test = labelled_images(load_images(dataset, "test", bundled=True))
+    splits = load_images(dataset, "train"), load_images(dataset, "test", bundled=True)
+    train, test = map(labelled_images, splits)
     rows: dict[str, Any] = {name: checkpoint.load(name) for name in models}
     rows |= make_baselines(rows[models[0]], seed=0, names=baselines)
-    so_far = None
+    so_far, trained, notes = None, {}, {}
+    if scratch_steps:
+        scratch = FromScratch(*splits, like=rows[models[0]], steps=scratch_steps)
+        trained, notes = {SCRATCH: scratch}, {SCRATCH: scratch.words}
     for so_far in sweep(
-        rows, train, test, counts=tuple(counts), seeds=tuple(range(seeds)),
+        rows, train, test, counts=tuple(counts), seeds=tuple(range(seeds)), trained=trained, notes=notes,
         progress=lambda name, stage, done: report(f"{baseline_title(name)}: {stage}", done),
     ):  # fmt: skip
         report.found(so_far.packed())

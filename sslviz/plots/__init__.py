@@ -6,6 +6,14 @@ takes (a CPU tensor included) and works in a notebook as it does on a page.
 
 from sslviz.plots.bars import plot_accuracy, plot_counts
 from sslviz.plots.curves import plot_curves, plot_losses, plot_paths, plot_queue
+from sslviz.plots.evidence import (
+    plot_calibration,
+    plot_compute,
+    plot_efficiency,
+    plot_grid,
+    plot_moments,
+    plot_ranks,
+)
 from sslviz.plots.images import (
     data_uri,
     mosaic,
@@ -64,19 +72,25 @@ __all__ = [
     "plot_accuracy",
     "plot_attention_arcs",
     "plot_attention_matrix",
+    "plot_calibration",
+    "plot_compute",
     "plot_confusion",
     "plot_cosines",
     "plot_counts",
     "plot_curves",
+    "plot_efficiency",
+    "plot_grid",
     "plot_heads",
     "plot_images",
     "plot_lens",
     "plot_losses",
     "plot_map",
+    "plot_moments",
     "plot_paths",
     "plot_posteriors",
     "plot_predictions",
     "plot_queue",
+    "plot_ranks",
     "plot_reconstructions",
     "plot_sentence_share",
     "plot_similarity",

@@ -1,0 +1,77 @@
+"""Label efficiency as `sslviz probe … --labels-per-class … --json` told it, kept in the assets. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sslviz.errors import UserError
+from sslviz.evaluation.efficiency import DrawDifference, Efficiency, Fit
+from sslviz.evaluation.evidence import FOLDER
+from sslviz.paths import assets_dir
+
+NONE = np.zeros(0, np.uint16)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCurve(Efficiency):
+    """A result without predictions: labels and predictions are left out, and only differences that were told are known.
+
+    Attributes:
+        told: differences of the first row from the others, by (other, labels a class).
+    """
+
+    told: dict[tuple[str, int | None], DrawDifference] = field(default_factory=dict)
+
+    def difference(self, name: str, per_class: int | None, other: str) -> DrawDifference | None:
+        """That of the first row from another; None of others."""
+        return self.told.get((other, per_class)) if name == self.model else None
+
+
+def path_of(dataset: str, folder: Path | None = None) -> Path:
+    """Where the output of the command is kept."""
+    return (folder or assets_dir() / FOLDER) / f"labels-{Path(dataset).stem}.json"
+
+
+def load(dataset: str, folder: Path | None = None) -> StoredCurve | None:
+    """What is stored of a dataset; None where nothing is.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = path_of(dataset, folder)
+    if not path.is_file():
+        return None
+    try:
+        return _read(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} can't be read ({error}); restore the file.") from error
+
+
+def _read(found: dict[str, Any]) -> StoredCurve:
+    counts = tuple(_count(word) for word in found["labels_per_class"])
+    fits = tuple(Fit(**fit, y_pred=NONE) for fit in found["fits"])
+    told = {
+        (other, _count(word)): DrawDifference(each["value"], each["interval_95"][0], each["interval_95"][1], each["draws"], each["n"])
+        for other, by_count in found["differences"].items() for word, each in by_count.items()
+    }  # fmt: skip
+    y = np.full(found["n_test"], -1)
+    names = tuple(str(k) for k in range(round(_classes(fits))))
+    return StoredCurve(
+        found["model"], counts, tuple(found["seeds"]), y, names, "images", found["source"], found["test_source"],
+        found["n_train"], found["copies_across_the_split"], fits, found["left_out"], found["notes"], len(fits),
+        found["seconds"], told,
+    )  # fmt: skip
+
+
+def _count(word: str | int) -> int | None:
+    return None if word == "all" else int(word)
+
+
+def _classes(fits: tuple[Fit, ...]) -> float:
+    """How many classes there are, from a draw of labels of which each class has as many."""
+    return next(fit.n_labels / fit.per_class for fit in fits if fit.per_class)

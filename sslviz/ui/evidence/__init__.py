@@ -1,0 +1,16 @@
+"""The views of the probe page: a file each, in the order in which they are asked for."""
+
+from typing import NamedTuple
+
+
+class View(NamedTuple):
+    """One view: the module whose `show(selection)` draws it, and the one question that it answers."""
+
+    module: str
+    question: str
+
+
+VIEWS = {
+    "Evidence": View("sslviz.ui.evidence.table", "Who is best, and does it hang on how one asks?"),
+    "Labels": View("sslviz.ui.evidence.labels", "How many labels does it take?"),
+}
