@@ -56,8 +56,9 @@ def _read(found: dict[str, Any]) -> StoredCurve:
     counts = tuple(_count(word) for word in found["labels_per_class"])
     fits = tuple(Fit(**fit, y_pred=NONE) for fit in found["fits"])
     told = {
-        (other, _count(word)): DrawDifference(each["value"], each["interval_95"][0], each["interval_95"][1], each["draws"], each["n"])
+        (other, _count(word)): DrawDifference(each["value"], low, high, each["draws"], each["n"])
         for other, by_count in found["differences"].items() for word, each in by_count.items()
+        for low, high in [each["interval_95"]]
     }  # fmt: skip
     y = np.full(found["n_test"], -1)
     names = tuple(str(k) for k in range(round(_classes(fits))))

@@ -269,7 +269,8 @@ def _draw(found: Efficiency) -> None:
             crossings.append((met, f"from scratch is as good from {met // classes:,} a class on"))
     ui.show(
         plots.plot_efficiency(curves, classes=classes, title=found.protocol, crossings=crossings),
-        key="probe_efficiency", alt="Accuracy against labels of each class, a curve with the band of its draws an encoder",
+        key="probe_efficiency",
+        alt="Accuracy against labels of each class, a curve with the band of its draws an encoder",
         caption=_seen(found, crossings),
     )  # fmt: skip
     told = f"Drawn from: {found.train_source}. Tested on: {found.test_source}. Intervals: "
