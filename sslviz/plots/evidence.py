@@ -63,7 +63,8 @@ def plot_ranks(
                 font=dict(color=row["colour"], size=14),
             )  # fmt: skip
     figure.update_xaxes(
-        tickvals=list(range(len(protocols))), ticktext=list(protocols), side="top", showgrid=False,
+        tickvals=list(range(len(protocols))), ticktext=[plain(name).replace(" ", "<br>", 1) for name in protocols],
+        side="top", showgrid=False, tickangle=0,
         range=[-0.45, len(protocols) - 0.5],
     )  # fmt: skip
     figure.update_yaxes(showticklabels=False, showgrid=False, range=[len(rows) + 0.6, 0.4])

@@ -89,7 +89,7 @@ def moves(page, name: str) -> None:
         "vae": ("vae_view=Traverse", "vae_from="),
         "contrastive": ("contrast_seed=1",),
         "embeddings": ("map_method=pca", "map_image="),
-        "probe": ("probe_labels=",),
+        "probe": ("probe_view=Labels", "probe_draws=4"),
         "train": ("method=vae", "train_minutes=1.5"),
         "language": ("language_view=Attention",),
     }
@@ -108,7 +108,11 @@ def moves(page, name: str) -> None:
         settle(page)
         page.get_by_role("button", name="test image").nth(3).click()
     elif name == "probe":
-        page.get_by_role("slider").first.press("ArrowLeft")
+        control(page, "Labels").click()
+        until(page, lambda: said[name][0] in page.url)
+        settle(page)
+        page.get_by_label("Draws").fill("4")
+        page.get_by_label("Draws").press("Enter")
     elif name == "train":
         control(page, "VAE").click()
         until(page, lambda: said[name][0] in page.url)

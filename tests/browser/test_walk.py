@@ -36,6 +36,9 @@ def test_walk_home_vae_embeddings_probe(page, address):
     page.locator("[data-testid=stPageLink]").get_by_role("link", name="probe", exact=True).click()
     page.get_by_role("heading", name="Probe", exact=True).wait_for()
     settle(page)
+    for name in ("Labels", "One fit"):
+        page.get_by_role("radio", name=name).or_(page.get_by_role("button", name=name)).first.click()
+        settle(page)
     slider = page.locator("input[type=range]").first
     slider.focus()
     for _ in range(2):

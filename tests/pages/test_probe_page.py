@@ -31,7 +31,7 @@ def folder(models):
 
 
 def open_probe(model: str, **address: str) -> AppTest:
-    return check(open_page("probe", model=model, **address))
+    return check(open_page("probe", model=model, **{"probe_view": "Labels", "probe_part": "One fit"} | address))
 
 
 def fit(at: AppTest, labels: int, seed: int = 0) -> AppTest:
