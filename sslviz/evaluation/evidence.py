@@ -242,7 +242,7 @@ def _arrays(found: Evidence) -> dict[str, np.ndarray]:
     Most predictions are right: what is stored is how far the class is from the label, which packs to little, and of
     protocols with several draws a bit an image.
     """
-    arrays = {"y": found.y.astype(np.uint8), "bundled": found.bundled.astype(np.int32)}
+    arrays: dict[str, np.ndarray] = {"y": found.y.astype(np.uint8), "bundled": found.bundled.astype(np.int32)}
     for number, part in enumerate(found.parts):
         apart = (part.y_pred.astype(np.int64) - found.y) % len(found.class_names)
         arrays |= {f"{number}/apart": apart.astype(np.uint8), f"{number}/sure": part.sure.astype(np.uint8)}

@@ -76,7 +76,8 @@ def plot_ranks(
 
 def _places(accuracies: Sequence[float | None]) -> list[float]:
     """Place of each, 1 the best; those without a figure last."""
-    order = sorted(range(len(accuracies)), key=lambda i: -(accuracies[i] if accuracies[i] is not None else -1.0))
+    known = [-1.0 if accuracy is None else accuracy for accuracy in accuracies]
+    order = sorted(range(len(known)), key=lambda i: -known[i])
     found = [0.0] * len(accuracies)
     for place, i in enumerate(order):
         found[i] = place + 1.0
