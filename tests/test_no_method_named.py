@@ -49,7 +49,7 @@ def named(name, path):
             ast.Constant: lambda n: n.value if isinstance(n.value, str) and id(n) not in silent else "",
         }.get(type(node), lambda n: "")(node)
         found += NAMES.findall(text.replace("_", " ") if not isinstance(node, ast.Constant) else text)
-    allowed = {"mlm", "bert"} if name.startswith(LANGUAGE) else set()
+    allowed = {"mlm", "bert", "clm", "gru", "nsp"} if name.startswith(LANGUAGE) else set()
     allowed |= ADDRESS if name.startswith(PAGES) else set()
     return [word for word in found if word.lower() not in allowed]
 

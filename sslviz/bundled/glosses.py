@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sslviz.bundled.corpus import OFFENSIVE, key
+from sslviz.bundled.sentences import OFFENSIVE, key
 from sslviz.errors import UserError
 
 CLASSES = {  # name: number of the lexicographer file (lexnames(5WN)), which is the label

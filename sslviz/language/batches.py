@@ -42,14 +42,21 @@ class Sentences:
         Returns:
             ids int64 (B, L), padded at the end, and words int64 (B, L), -1 where padded or special.
         """
-        pairs = [(self.starts[row], self.starts[row + 1]) for row in rows]
-        longest = max(end - start for start, end in pairs)
-        ids = np.full((len(pairs), longest), pad_id, np.int64)
-        words = np.full((len(pairs), longest), -1, np.int64)
-        for i, (start, end) in enumerate(pairs):
-            ids[i, : end - start] = self.ids[start:end]
-            words[i, : end - start] = self.words[start:end]
+        first = self.starts[np.asarray(rows)]
+        lengths = self.starts[np.asarray(rows) + 1] - first
+        steps = np.arange(int(lengths.max()))
+        there = steps < lengths[:, None]  # (B, L)
+        at = np.where(there, first[:, None] + steps, 0)
+        ids = np.where(there, self.ids[at], pad_id).astype(np.int64)
+        words = np.where(there, self.words[at], -1).astype(np.int64)
         return torch.from_numpy(ids), torch.from_numpy(words)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; a copy to a GPU goes its way while the host goes on."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def tokenise(texts: Sequence[str], tokenizer: Any, *, max_length: int = 64, chunk: int = 20_000) -> Sentences:

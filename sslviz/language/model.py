@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from sslviz.errors import UserError
 from sslviz.language import hub
-from sslviz.language.batches import IGNORED, mask_words
+from sslviz.language.batches import IGNORED, mask_words, moved
 from sslviz.methods.base import Losses, Method, StepContext
 from sslviz.methods.config import Bounds, MethodConfig
 from sslviz.methods.losses import masked_cross_entropy
@@ -30,6 +30,8 @@ from sslviz.methods.losses import masked_cross_entropy
 if not torch.cuda.is_available():
     # transformers loads torch's compiler, and that Triton where it is installed: 80 MB for code that runs on GPUs only
     sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
+
+BUNDLED_MASKED = "bert-mini"  # the bundled masked model
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class MaskedLMConfig(MethodConfig):
     """
 
     method = "mlm"
-    base: str = "bert-mini"
+    base: str = BUNDLED_MASKED
     mask_rate: Annotated[float, Bounds(0.01, 0.99)] = 0.15
     max_length: Annotated[int, Bounds(3, 512)] = 64
     heldout: Annotated[float, Bounds(0, 0.9)] = 0.01
@@ -67,6 +69,8 @@ class MaskedLM(Method):
     @classmethod
     def begin(cls, config: MaskedLMConfig, *, seed: int, data: Any = None) -> Any:
         """The model of `config.base`, ready to be trained further on sentences; see `load_base`."""
+        from sslviz.language.begin import load_base
+
         return load_base(config, seed=seed, frequencies=data.frequencies() if data is not None else None)
 
     def training_step(self, batch: tuple[Tensor, Tensor], generator: torch.Generator, context: StepContext) -> Losses:
@@ -76,11 +80,11 @@ class MaskedLM(Method):
             ids, words, rate=self.config.mask_rate, mask_id=tokenizer.mask_token_id, vocab_size=len(tokenizer),
             generator=generator,
         )  # fmt: skip
-        chosen, device = labels != IGNORED, self.device
-        logits = context.forward(
-            masked.to(device), (ids != tokenizer.pad_token_id).to(device), chosen.to(device)
-        )  # (M, V)
-        targets = labels[chosen].to(device)
+        # numbers of places instead of a mask, which the host would have to wait for
+        places, device = (labels != IGNORED).flatten().nonzero()[:, 0], self.device
+        targets = moved(labels.flatten()[places], device)
+        seen = moved(ids != tokenizer.pad_token_id, device)
+        logits = context.forward(moved(masked, device), seen, moved(places, device))  # (M, V)
         loss = masked_cross_entropy(logits, targets)
         return {"loss": loss, "accuracy": (logits.detach().argmax(1) == targets).float().mean()}
 
@@ -94,19 +98,36 @@ class MaskedLM(Method):
         Args:
             ids: tokens, int64 (B, L).
             attention_mask: (B, L), 0 where padded.
-            positions: bool (B, L), M of them true.
+            positions: bool (B, L), M of them true; or int64 (M,), numbers of places in the flattened tokens.
 
         Returns:
             (M, V), in the order of the positions.
         """
         if _head(self.model) is None:  # a kind that is not known here: the whole sentence through the head
-            return self.model(input_ids=ids, attention_mask=attention_mask).logits[positions]
-        h = self.model.base_model(input_ids=ids, attention_mask=attention_mask).last_hidden_state  # (B, L, D)
-        return self.head(h[positions])
+            return _at(self.model(input_ids=ids, attention_mask=attention_mask).logits, positions)
+        mask = mask_for(self.model, attention_mask)
+        h = self.model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, L, D)
+        return self.head(_at(h, positions))
 
     def head(self, h: Tensor) -> Tensor:
         """Hidden states (M, D) -> logits (M, V)."""
         return head_of(self.model)(h)
+
+
+def _at(rows: Tensor, positions: Tensor) -> Tensor:
+    """What stands at some positions of (B, L, ...): M rows of it."""
+    return rows[positions] if positions.dtype == torch.bool else rows.flatten(0, 1)[positions]
+
+
+def mask_for(model: Any, seen: Tensor) -> Tensor:
+    """The attention mask that a model is given for tokens of which some are padded, `seen` (B, L).
+
+    In training on a GPU it is spread out to (B, 1, L, L): given a flat one, transformers would wait for the GPU to see
+    whether anything is padded at all.
+    """
+    if model.config._attn_implementation != "sdpa":
+        return seen
+    return seen.bool()[:, None, None, :].expand(-1, 1, seen.shape[1], -1)
 
 
 @dataclass(frozen=True)
@@ -159,7 +180,7 @@ def _head(model: nn.Module) -> Callable[[Tensor], Tensor] | None:
 _IMPORTING = threading.Lock()
 
 
-def _transformers() -> Any:
+def transformers() -> Any:
     """The library, first imported by one thread alone: while it is imported it puts another module in its own place,
     and a second thread would get the unfinished one."""
     with _IMPORTING:
@@ -182,7 +203,7 @@ def load(name: str | Path, *, progress: Callable[[float], None] | None = None, w
     """
     folder = _find(name, _check_masked, progress, wait_seconds)
     tokenizer = load_tokenizer(folder)
-    model = _read(_transformers().AutoModelForMaskedLM, folder, str(name), "lacks the head that fills masks")
+    model = _read(transformers().AutoModelForMaskedLM, folder, str(name), "lacks the head that fills masks")
     return MaskedLM(model, tokenizer, name=str(name)).eval()
 
 
@@ -195,7 +216,7 @@ def load_causal(
         UserError: as `load`, or a model that does not read from the left.
     """
     folder = _find(name, _check_causal, progress, wait_seconds)
-    model = _read(_transformers().AutoModelForCausalLM, folder, str(name), "lacks the head that predicts the next word")
+    model = _read(transformers().AutoModelForCausalLM, folder, str(name), "lacks the head that predicts the next word")
     return CausalLM(model, _read_tokenizer(folder), str(name))
 
 
@@ -216,7 +237,7 @@ def load_next_sentence(
     folder = _find(name, _check_next_sentence, progress, wait_seconds)
     if not has_next_sentence(folder):
         raise UserError(f"{name} has no next-sentence head; choose one that has, such as bert-base-uncased.")
-    model = _read(_transformers().AutoModelForNextSentencePrediction, folder, str(name), "lacks the next-sentence head")
+    model = _read(transformers().AutoModelForNextSentencePrediction, folder, str(name), "lacks the next-sentence head")
     return NextSentence(model, load_tokenizer(folder), str(name))
 
 
@@ -231,17 +252,17 @@ def _find(
     progress: Callable[[float], None] | None,
     wait_seconds: float,
 ) -> Path:
-    _transformers()
+    transformers()
     folder = hub.find(name)
     if folder is None:
         folder = hub.fetch(
             str(name), check=lambda config: check(config, str(name)), progress=progress, wait_seconds=wait_seconds
         )
-    check(_config(folder), str(name))
+    check(config_of(folder), str(name))
     return folder
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def config_of(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -280,7 +301,7 @@ def _check_next_sentence(config: dict[str, Any], name: str) -> None:
         raise UserError(f"{name} has no next-sentence head; choose one that has, such as bert-base-uncased.")
 
 
-def _from_folder(kind: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
+def from_folder(kind: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     """A model and what its files lack. Attention is computed in the open: it can be shown, and short text is fast."""
     return kind.from_pretrained(
         folder, output_loading_info=True, local_files_only=True, dtype=torch.float32, attn_implementation="eager"
@@ -290,10 +311,10 @@ def _from_folder(kind: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
 def _read(kind: Any, folder: Path, name: str, lack: str) -> nn.Module:
     """Read a model's weights, for use."""
     try:
-        with torch.random.fork_rng(devices=[]), _quiet():
-            model, report = _from_folder(kind, folder)
+        with torch.random.fork_rng(devices=[]), quiet():
+            model, report = from_folder(kind, folder)
     except Exception as error:  # transformers raises many types for a folder that does not fit
-        raise UserError(f"{name} can't be read: {_first_line(error)}") from error
+        raise UserError(f"{name} can't be read: {first_line(error)}") from error
     missing = [key for key in report["missing_keys"] if "pooler" not in key and "position_ids" not in key]
     if missing or report["mismatched_keys"]:
         raise UserError(f"{name} {lack} ({sorted(missing)[:1] or 'of another shape'}); choose another model.")
@@ -306,7 +327,7 @@ def load_tokenizer(name: str | Path) -> Any:
     Raises:
         UserError: no such folder, or no fast tokenizer with a mask in it.
     """
-    folder = _folder(name)
+    folder = local_folder(name)
     tokenizer = _read_tokenizer(folder)
     if not tokenizer.is_fast or tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
         raise UserError(f"The tokenizer of {folder} has no mask or can't tell words apart; choose a BERT or a RoBERTa.")
@@ -315,74 +336,41 @@ def load_tokenizer(name: str | Path) -> Any:
 
 def _read_tokenizer(folder: Path) -> Any:
     try:
-        with _quiet():
-            return _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        with quiet():
+            return transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # transformers raises many types for a folder that does not fit
-        raise UserError(f"{folder} has no tokenizer that can be read: {_first_line(error)}") from error
+        raise UserError(f"{folder} has no tokenizer that can be read: {first_line(error)}") from error
 
 
-def _folder(name: str | Path) -> Path:
+def local_folder(name: str | Path) -> Path:
     if folder := hub.find(name):
         return folder
     raise UserError(f"{name} holds no model; give --model.base the folder of a BERT in transformers' layout.")
 
 
-def load_base(config: MaskedLMConfig, *, seed: int, frequencies: Tensor | None = None) -> MaskedLM:
-    """The model that a training starts from.
-
-    A missing head begins as what helps most: the identity before the decoder, and the logarithm of each token's
-    frequency as the decoder's bias.
-
-    Args:
-        config: names the folder in `base`.
-        seed: of the weights that the folder lacks.
-        frequencies: how often each token stands in the text (V,), for a missing head's bias.
-
-    Raises:
-        UserError: no such folder, or its files can't be read as a masked language model with a fast tokenizer.
-    """
-    folder = _folder(config.base)
-    tokenizer = load_tokenizer(folder)
-    try:
-        with torch.random.fork_rng(devices=[]), _quiet():
-            torch.manual_seed(seed)
-            model, report = _from_folder(_transformers().AutoModelForMaskedLM, folder)
-    except Exception as error:  # transformers raises many types for a folder that does not fit
-        raise UserError(f"{folder} can't be read as a masked language model: {_first_line(error)}") from error
-    for module in model.modules():  # a short training on much text has nothing to overfit
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-    if any("predictions" in key or "head" in key for key in report["missing_keys"]):
-        _begin_head(model, frequencies)
-    decoder = model.get_output_embeddings()
-    if config.freeze_embeddings:
-        model.get_input_embeddings().weight.requires_grad_(False)
-        decoder.weight.requires_grad_(False)
-    return MaskedLM(model, tokenizer, config)
-
-
-def save(model: MaskedLM, folder: Path, *, compact: bool = False) -> None:
+def save(model: Any, folder: Path, *, compact: bool = False) -> None:
     """Write a model and its tokenizer in the layout of `transformers`, each file whole or not at all.
 
     Args:
-        model: its weights are float32 again when they are read, however they are written.
+        model: has `model` and `tokenizer`; its weights are float32 again when they are read, however they are written.
         folder: must be there.
         compact: write matrices with 8 bits a number (float8, 3 of them mantissa) and the rest with 16, a quarter of
             the size.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
-        with _quiet():
+        with quiet():
             model.model.save_pretrained(temporary)
             model.tokenizer.save_pretrained(temporary)
         if compact:
-            _round(Path(temporary) / "model.safetensors")
+            round_weights(Path(temporary) / "model.safetensors")
         files = sorted(Path(temporary).iterdir(), key=lambda path: path.suffix == ".safetensors")  # weights last
         for path in files:
             path.chmod(0o644)
             os.replace(path, folder / path.name)
 
 
-def _round(path: Path) -> None:
+def round_weights(path: Path) -> None:
+    """Write a safetensors file anew: matrices with 8 bits a number, the rest with 16."""
     from safetensors.torch import load_file, save_file
 
     def rounded(tensor: Tensor) -> Tensor:
@@ -391,24 +379,10 @@ def _round(path: Path) -> None:
     save_file({key: rounded(tensor) for key, tensor in load_file(path).items()}, path, {"format": "pt"})
 
 
-@torch.no_grad()
-def _begin_head(model: Any, frequencies: Tensor | None) -> None:
-    transform = model.cls.predictions.transform
-    transform.dense.weight.copy_(torch.eye(len(transform.dense.weight)))
-    transform.dense.bias.zero_()
-    decoder = model.get_output_embeddings()
-    spread = torch.randn(256, decoder.weight.shape[1], generator=torch.Generator().manual_seed(0)) @ decoder.weight.T
-    transform.LayerNorm.weight.fill_(1.0 / float(spread.std()))  # logits of about unit spread
-    transform.LayerNorm.bias.zero_()
-    decoder.bias.zero_()
-    if frequencies is not None:
-        decoder.bias.copy_(((frequencies.float() + 0.1) / (frequencies.float() + 0.1).sum()).log())
-
-
 @contextmanager
-def _quiet():
+def quiet():
     """Without transformers' report on what a checkpoint lacks, which is said in words where it matters."""
-    _transformers()
+    transformers()
     from transformers.utils import logging as transformers_logging
 
     level = transformers_logging.get_verbosity()
@@ -420,5 +394,5 @@ def _quiet():
         transformers_logging.set_verbosity(level)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

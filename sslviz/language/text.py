@@ -1,16 +1,19 @@
 """Text of any script: files read with care, accents composed, split into sentences. Needs no torch."""
 
+import re
 import shlex
 import stat
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import regex
 
 from sslviz.errors import UserError
 from sslviz.paths import expand
 
+T = TypeVar("T")
 MAX_BYTES = 500_000_000  # larger text files are refused
 # What ends a sentence (Unicode's Sentence_Terminal and the ellipsis), closing marks, and what may begin the next one.
 # A terminal of a script with capitals, or one that abbreviations use too, needs a space and a beginning behind it; the
@@ -42,6 +45,14 @@ def read_sentences(path: Path) -> list[str]:
     Raises:
         UserError: no such file or none that can be read whole, not UTF-8 text, larger than 500 MB, without a sentence.
     """
+    sentences = split_sentences(_read(path))
+    if not sentences:
+        raise UserError(f"{path} has no sentence in it; give a text file with some.")
+    return sentences
+
+
+def _read(path: Path) -> str:
+    """The text of a file; raises what `read_sentences` does."""
     path = expand(path)
     try:
         found = path.stat()
@@ -61,10 +72,7 @@ def read_sentences(path: Path) -> list[str]:
         raise UserError(f"{str(path)!r} is no path; give the path of a text file.") from error
     if "\0" in text:
         raise UserError(f"{path} is not text: it holds zero bytes; give a plain text file.")
-    sentences = split_sentences(text)
-    if not sentences:
-        raise UserError(f"{path} has no sentence in it; give a text file with some.")
-    return sentences
+    return text.replace("\r\n", "\n")
 
 
 def split_sentences(text: str) -> list[str]:
@@ -88,6 +96,19 @@ def split_sentences(text: str) -> list[str]:
     return sentences
 
 
+def read_runs(path: Path) -> list[list[str]]:
+    """The paragraphs of two sentences or more of a UTF-8 text file, which blank lines part.
+
+    Raises:
+        UserError: as `read_sentences`, or no paragraph has two sentences.
+    """
+    found = [split_sentences(part) for part in re.split(r"\n[ \t]*\n", _read(path))]
+    runs = [run for run in found if len(run) > 1]
+    if not runs:
+        raise UserError(f"No paragraph of {path} has two sentences; give running text, blank lines between paragraphs.")
+    return runs
+
+
 def few_sentences(path: Path, most: int = 200_000) -> int | None:
     """How many sentences of a small text file are trained on, or None where it is larger or can't be read.
 
@@ -103,7 +124,7 @@ def few_sentences(path: Path, most: int = 200_000) -> int | None:
         return None
 
 
-def hold_out(sentences: Sequence[str], share: float) -> tuple[list[str], list[str]]:
+def hold_out(sentences: Sequence[T], share: float) -> tuple[list[T], list[T]]:
     """Sentences to train on, and the last ones, which are only watched: at least one of each.
 
     Args:

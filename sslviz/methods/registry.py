@@ -87,6 +87,7 @@ class MethodInfo:
         views: whether a step sees random views of its images.
         decoder: whether h can be decoded into an image.
         projector: whether a head stands between h and the loss.
+        pairs: whether it learns from pairs of sentences of running text, paragraphs parted by blank lines.
         labels: whether a step needs the images' labels; `classes` of its config, if there, is how many they name.
         metric: how near two h are: by their angle, or by their distance.
         evaluation: what `sslviz eval` measures of it besides the probes, with the unit, or "".
@@ -113,6 +114,7 @@ class MethodInfo:
     views: bool = False
     decoder: bool = False
     projector: bool = False
+    pairs: bool = False
     labels: bool = False
     metric: Literal["cosine", "euclidean"] = "cosine"
     evaluation: str = ""
@@ -157,6 +159,16 @@ TEMPERATURE = Setting(
     "--model.temperature", "Temperature (divides cosines)", Bounds(1e-3, 100), 0.2,
     "Low: only the nearest negatives count. High: all count alike.",
 )  # fmt: skip
+
+NEXT_TOKEN: dict[str, Any] = {
+    "latex": r"\mathcal{L} = -\frac{1}{T}\sum_{t=1}^{T}\log p(w_t \mid w_1, \dots, w_{t-1})",
+    "symbols": {"w_t": ("token t of a sentence", "targets"), "T": ("tokens of a sentence", "len(places)")},
+    "way": "Sentences → encoder, from the left alone → loss → gradients → one step of AdamW, some thousands of times.",
+    "kind": "text",
+    "defaults": {"batch_size": 32, "lr": 4e-4, "epochs": 1.0},
+    "losses": (Curve("accuracy", "next tokens found", "share"),),
+    "loss_caption": "Loss {loss:.2f} nats a token.",
+}
 
 METHODS: dict[str, MethodInfo] = {
     "vae": MethodInfo(
@@ -292,6 +304,40 @@ METHODS: dict[str, MethodInfo] = {
         defaults={"batch_size": 32, "lr": 4e-4, "epochs": 1.0},
         losses=(Curve("accuracy", "masked tokens found", "share"),),
         loss_caption="Loss {loss:.2f} nats a masked token.",
+    ),
+    "clm": MethodInfo(
+        title="BERT from left to right",
+        colour="#3f51b5",
+        target="sslviz.language.causal:CausalBert",
+        source="sslviz.language.causal:NextToken.training_step",
+        paper="Radford et al. 2018, Improving language understanding by generative pre-training",
+        **NEXT_TOKEN,
+    ),
+    "gru": MethodInfo(
+        title="GRU of words",
+        colour="#7b5e00",
+        target="sslviz.language.recurrent:RecurrentLM",
+        source="sslviz.language.causal:NextToken.training_step",
+        paper="Cho et al. 2014, arXiv:1406.1078",
+        **NEXT_TOKEN,
+    ),
+    "nsp": MethodInfo(
+        title="BERT of sentence pairs",
+        colour="#00838f",
+        target="sslviz.language.pairs:NextSentenceBert",
+        paper="Devlin et al. 2019, arXiv:1810.04805",
+        latex=r"\mathcal{L} = -\log p(y \mid a, b)",
+        symbols={
+            "a, b": ("two sentences", "pairs.join"),
+            "y": ("whether b follows a, or is another sentence, or the one before", "kinds"),
+        },
+        source="sslviz.language.pairs:NextSentenceBert.training_step",
+        way="Two sentences → encoder → pooler → loss → gradients → one step of AdamW, some thousands of times.",
+        kind="text",
+        defaults={"batch_size": 32, "lr": 1e-3, "epochs": 1.0},
+        losses=(Curve("accuracy", "pairs told apart", "share"),),
+        loss_caption="Loss {loss:.2f} nats a pair.",
+        pairs=True,
     ),
 }  # fmt: skip
 

@@ -9,16 +9,17 @@ from torch import Tensor
 
 from sslviz.data.images import load_images, to_float
 from sslviz.errors import UserError
-from sslviz.language import evaluation
+from sslviz.language import evaluation, next_word, pairs
 from sslviz.language import model as language
 from sslviz.language.batches import bucketed, tokenise
-from sslviz.language.text import hold_out, read_sentences
+from sslviz.language.text import hold_out, read_runs, read_sentences
 from sslviz.methods.base import Method
 from sslviz.paths import expand
 from sslviz.training import monitor
 from sslviz.training.config import TrainConfig
 
-MASKED = 1000  # held-out sentences of the online evaluation of a masked language model
+MASKED, ASKED = 1000, 200  # held-out sentences of the online evaluation of a masked, and of a left-to-right model
+WATCHED = 2000  # pairs of sentences of the online evaluation
 
 
 class Batches(Protocol):
@@ -52,13 +53,14 @@ class Batches(Protocol):
         ...
 
 
-def batches_for(config: TrainConfig) -> "ImageBatches | TextBatches":
+def batches_for(config: TrainConfig) -> "ImageBatches | TextBatches | PairBatches":
     """The data of a run.
 
     Raises:
         UserError: it can't be read, or is too small for a batch.
     """
-    data = ImageBatches(config) if config.about.kind == "image" else TextBatches(config)
+    text = PairBatches if config.about.pairs else TextBatches
+    data = ImageBatches(config) if config.about.kind == "image" else text(config)
     if len(data) < config.batch_size:
         raise UserError(
             f"A batch of {config.batch_size:,} {data.things} is larger than the {len(data):,} training {data.things}; "
@@ -160,10 +162,68 @@ class TextBatches:
         return None
 
     def monitor(self, model: Method) -> dict[str, float]:
-        """Top-1 and top-5 of masked whole words in sentences that are not trained on."""
-        assert isinstance(model, language.MaskedLM)
-        found = evaluation.evaluate_masked(model, self.heldout, seed=self.config.seed)
+        """Top-1 and top-5 of whole words, masked ones or the next, in sentences that are not trained on."""
+        if isinstance(model, language.MaskedLM):
+            found = evaluation.evaluate_masked(model, self.heldout, seed=self.config.seed)
+        else:
+            network: Any = model
+            training = model.training
+            causal = language.CausalLM(network.model.eval(), self.tokenizer, self.name)
+            found = next_word.evaluate_causal(causal, self.heldout[:ASKED])
+            model.train(training)
         return {key: found[key] for key in ("top1", "top5")}
+
+
+class PairBatches:
+    """Pairs of neighbouring sentences of running text beside pairs that are none; the last runs are only watched."""
+
+    things = "pairs"
+
+    def __init__(self, config: TrainConfig) -> None:
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")  # as for `TextBatches`
+        self.config, path = config, expand(config.dataset)
+        settings: Any = config.model
+        runs, heldout = hold_out(read_runs(path), settings.heldout)
+        self.tokenizer = language.load_tokenizer(settings.base)
+        self._pad_id = self.tokenizer.pad_token_id
+        self._lengths = [len(run) for run in runs]
+        self.train = tokenise([s for run in runs for s in run], self.tokenizer, max_length=settings.max_length)
+        self.heldout = tokenise([s for run in heldout for s in run], self.tokenizer, max_length=settings.max_length)
+        self._watched = pairs.pairs_of([len(run) for run in heldout], seed=config.seed)[:WATCHED]
+        self.name, self.source = path.stem, f"{path.name}: {len(self):,} pairs of sentences of {len(runs):,} paragraphs"
+        self._pairs, self._batches, self._epoch = np.empty((0, 3), np.int64), np.empty((0, 0), np.int64), -1
+
+    def __len__(self) -> int:
+        return sum(self._lengths) - len(self._lengths)
+
+    def to(self, device: torch.device) -> "PairBatches":
+        return self
+
+    def batch(self, epoch: int, position: int, *, rank: int, share: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Tokens, types, what is not padded (share, L), and kinds (share,), on the CPU; see `pairs.join`."""
+        if epoch != self._epoch:
+            seed = generator_for(self.config.seed, epoch, stream=0).initial_seed()
+            self._pairs = pairs.pairs_of(self._lengths, seed=seed)
+            lengths = self.train.lengths[self._pairs[:, 0]] + self.train.lengths[self._pairs[:, 1]]
+            self._batches = bucketed(lengths, batch_size=self.config.batch_size, seed=seed)
+            self._epoch = epoch
+        rows = self._batches[position][rank * share : (rank + 1) * share]
+        return pairs.join(self.train, self._pairs[rows], pad_id=self._pad_id)
+
+    def labels(self, epoch: int, position: int, *, rank: int, share: int) -> None:
+        return None
+
+    def monitor(self, model: Method) -> dict[str, float]:
+        """Accuracy of pairs that are not trained on, and of each kind."""
+
+        def on_device(*parts: Tensor) -> Tensor:
+            return model(*(part.to(model.device) for part in parts))
+
+        training = model.training
+        model.eval()
+        found = torch.cat(list(pairs.follows(on_device, self.heldout, self._watched, pad_id=self._pad_id)))
+        model.train(training)
+        return pairs.shares(found.numpy(), self._watched)
 
 
 def generator_for(seed: int, index: int, *, stream: int) -> torch.Generator:

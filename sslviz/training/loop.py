@@ -28,7 +28,7 @@ from sslviz.paths import expand
 from sslviz.store import checkpoint, history
 from sslviz.store.names import run_folder
 from sslviz.training import snapshots
-from sslviz.training.batches import ImageBatches, TextBatches, batches_for
+from sslviz.training.batches import ImageBatches, PairBatches, TextBatches, batches_for
 from sslviz.training.config import TrainConfig, check, command_for
 from sslviz.training.progress import Progress
 from sslviz.training.provenance import describe_hardware, describe_origin
@@ -95,7 +95,7 @@ def fit(config: TrainConfig) -> Generator[Event, str | None, None]:
 class _Run:
     """What `fit` keeps of a run between its events."""
 
-    def __init__(self, config: TrainConfig, data: ImageBatches | TextBatches, folder: Path) -> None:
+    def __init__(self, config: TrainConfig, data: ImageBatches | TextBatches | PairBatches, folder: Path) -> None:
         self.config, self.data, self.folder = config, data, folder
         state = read_state(config, folder / STATE) if config.resume else {}
         precision, self.rates = (state["precision"], {}) if "precision" in state else precision_of(config, data)

@@ -11,8 +11,11 @@ import zlib
 
 import pytest
 
-from sslviz.bundled import corpus
-from sslviz.bundled.corpus import Source, build, clean, define, good, key, tidy
+from sslviz.bundled import parsers
+from sslviz.bundled.corpus import build
+from sslviz.bundled.parsers import define
+from sslviz.bundled.sentences import clean, good, key, tidy
+from sslviz.bundled.sources import SOURCES, Source
 from sslviz.errors import UserError
 from sslviz.language.text import split_sentences
 
@@ -116,7 +119,7 @@ def test_wordnet_gives_definitions_and_examples(tmp_path):
     folder.mkdir(parents=True)
     for part in ("noun", "verb", "adj", "adv"):
         (folder / f"data.{part}").write_text(SYNSETS if part == "noun" else "")
-    assert list(corpus.wordnet(tmp_path)) == [
+    assert list(parsers.wordnet(tmp_path)) == [
         ("noun 00001740", ["A dog is a domestic animal.", "The dog barked all night."]),
         ("noun 00001740", ["A hound is a domestic animal.", "He whistled for the hound."]),  # held out together
     ]
@@ -147,7 +150,7 @@ def test_foldoc_and_jargon_give_prose(tmp_path):
     dictd(
         tmp_path / "b", "jargon", "bit\n n.\n\n    [common] The unit of {information} in a computer. Compare {byte}.\n"
     )
-    (_, first), (_, second) = list(corpus.foldoc(tmp_path / "a"))[-1], list(corpus.jargon(tmp_path / "b"))[-1]
+    (_, first), (_, second) = list(parsers.foldoc(tmp_path / "a"))[-1], list(parsers.jargon(tmp_path / "b"))[-1]
     assert sentences([("", first)]) == sentences([("", second)]) == ["The unit of information in a computer."]
 
 
@@ -160,7 +163,7 @@ def test_gcide_gives_senses_of_a_headword_but_no_poet(tmp_path):
         "Bark \\Bark\\, n. [Dan.]\n   The outer layer of the trunk of a tree.\n"
     )
     dictd(tmp_path, "gcide", text)
-    ((name, texts),) = (document for document in corpus.gcide(tmp_path) if document[0])
+    ((name, texts),) = (document for document in parsers.gcide(tmp_path) if document[0])
     assert name == "Bark"
     assert sentences([("", texts)]) == [
         "To speak in a sharp and angry way.",
@@ -168,7 +171,7 @@ def test_gcide_gives_senses_of_a_headword_but_no_poet(tmp_path):
     ]
 
 
-GAMES = {source.name: source for source in corpus.SOURCES if source.name in ("endless-sky", "naev", "wesnoth")}
+GAMES = {source.name: source for source in SOURCES if source.name in ("endless-sky", "naev", "wesnoth")}
 
 
 @pytest.mark.parametrize(
@@ -191,14 +194,14 @@ def test_records_give_every_text_of_their_json(tmp_path):
     path.write_text(
         json.dumps([{"name": "ring", "weight": 3, "description": ["A plain ring.", {"more": "It is old."}]}])
     )
-    assert list(corpus.records(tmp_path)) == [("a", ["ring", "A plain ring.", "It is old."])]
+    assert list(parsers.records(tmp_path)) == [("a", ["ring", "A plain ring.", "It is old."])]
 
 
 def test_pages_give_their_paragraphs(tmp_path):
     (tmp_path / "a.html").write_text(
         "<pre>no</pre><p class='x'>Press <b>Enter</b> &amp; go\non.</p><param>no<p>Then wait.</p>"
     )
-    assert list(corpus.pages(tmp_path, "*.html")) == [("a", ["Press Enter & go\non.", "Then wait."])]
+    assert list(parsers.pages(tmp_path, "*.html")) == [("a", ["Press Enter & go\non.", "Then wait."])]
 
 
 def test_austen_is_read_from_the_blocks_of_r(tmp_path):
@@ -210,7 +213,7 @@ def test_austen_is_read_from_the_blocks_of_r(tmp_path):
     path = tmp_path / "usr/lib/R/site-library/janeaustenr/data/Rdata.rdb"
     path.parent.mkdir(parents=True)
     path.write_bytes(block("EMMA", "", "It was", "late.") + block("PERSUASION", "", "He left."))
-    assert list(corpus.austen(tmp_path)) == [
+    assert list(parsers.austen(tmp_path)) == [
         ("Emma", ["EMMA", "It was\nlate."]),
         ("Persuasion", ["PERSUASION", "He left."]),
     ]
@@ -242,9 +245,21 @@ def test_no_held_out_sentence_is_in_train(packages, tmp_path):
     )
     assert "heldout-second.txt" not in lines
     assert report == json.loads((out / "corpus.json").read_text())
-    assert report["second"]["train"] == {"sentences": 1, "words": 5}
+    assert report["second"]["train"] == {"sentences": 1, "words": 5, "near_heldout": 0}
     assert report["first"]["heldout"] == {"what": "a", "sentences": 2, "words": 11}
     assert report["first"]["files"] == ["first-1.0.0.tgz"]
+
+
+def test_running_text_keeps_its_order_and_nothing_near_what_is_held_out(tmp_path):
+    near = "He said that the old dog of the house barked all night."
+    pack(tmp_path, "first", {"a.txt": f"{near} It was late."})
+    book = f"She knew that {near[3:-1]} and more. Nobody asked her why. Late."
+    pack(tmp_path, "second", {"b.txt": f"{book}\nIt rained for two days. The river rose to the bridge."})
+    held = source("first", held=lambda name: True, running=True)
+    report = build(tmp_path, tmp_path / "out", (held, source("second", running=True)))
+    assert report["second"]["train"]["near_heldout"] == 1
+    kept = (tmp_path / "out/documents.txt").read_text(encoding="utf-8")
+    assert kept == "It rained for two days.\nThe river rose to the bridge.\n"
 
 
 def test_the_same_packages_give_the_same_bytes(packages, tmp_path):
@@ -275,7 +290,7 @@ def test_a_damaged_package_is_named(packages, tmp_path):
 def test_a_record_that_is_no_json_names_its_package(packages, tmp_path):
     pack(packages, "third", {"json/a.json": '["It ends here'})
     with pytest.raises(UserError, match=r"Can't read third-1.0.0.tgz"):
-        build(packages, tmp_path / "out", (Source("third", ("third",), "public domain", corpus.records),))
+        build(packages, tmp_path / "out", (Source("third", ("third",), "public domain", parsers.records),))
 
 
 def test_the_command_line_says_what_is_missing(tmp_path):

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sslviz import cli
 from sslviz.bundled import glosses
 from sslviz.bundled import topics as drawn
-from sslviz.bundled.corpus import OFFENSIVE, key
+from sslviz.bundled.sentences import OFFENSIVE, key
 from sslviz.errors import UserError
 from sslviz.evaluation.probes import KNNProbe, LinearProbe
 from sslviz.language import explain, topics

@@ -19,6 +19,7 @@ from tinyruns import MODELS, tiny
 
 from sslviz import cli
 from sslviz.errors import UserError
+from sslviz.language import begin
 from sslviz.language import model as language
 from sslviz.language.evaluation import evaluate_masked, pseudo_perplexity
 from sslviz.language.model import MaskedLMConfig
@@ -406,7 +407,7 @@ def test_a_missing_head_begins_with_the_frequencies(reading, tmp_path):
     tinytext.network("bert-body", tokenizer := tinytext.wordpiece()).save_pretrained(tmp_path / "body")
     tokenizer.save_pretrained(tmp_path / "body")
     frequencies = torch.arange(len(tokenizer))
-    model = language.load_base(MaskedLMConfig(base=str(tmp_path / "body")), seed=0, frequencies=frequencies)
+    model = begin.load_base(MaskedLMConfig(base=str(tmp_path / "body")), seed=0, frequencies=frequencies)
     bias = model.model.get_output_embeddings().bias
     expected = (frequencies + 0.1) / (frequencies + 0.1).sum()
     torch.testing.assert_close(bias.detach().exp(), expected)
