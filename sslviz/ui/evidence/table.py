@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
+from sslviz.bundled.published import PUBLISHED
 from sslviz.evaluation.evidence import PROBES, Evidence, Row
 from sslviz.evaluation.intervals import accuracy_interval
-from sslviz.evaluation.published import PUBLISHED
 from sslviz.evaluation.results import confusion
 from sslviz.evaluation.tables import FORMATS
 from sslviz.ui.evidence import one_fit, source
