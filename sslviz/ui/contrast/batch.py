@@ -16,6 +16,7 @@ from sslviz.evaluation.contrast import Cosines
 from sslviz.jobs.worker import Telling
 from sslviz.methods.policies import policy_for
 from sslviz.methods.registry import DEFAULT, METHODS
+from sslviz.ui.figures import file_names
 from sslviz.ui.stored import Images
 from sslviz.ui.work import call
 
@@ -59,7 +60,7 @@ def need_projector(selection: ui.Selection) -> bool:
         return True
     why = "its loss compares an image with what is decoded from h" if info.decoder else "its loss works on h itself"
     st.markdown(
-        f"**{ui.escape(selection.model)} has no projector.** A model of the method {info.title} sees one picture of an "
+        f"**{ui.escape(selection.name)} has no projector.** A model of the method {info.title} sees one picture of an "
         f"image at a time, and {why}. So there is no z of two views to contrast."
     )
     others = [model for model in ui.models() if METHODS[model.method].projector]
@@ -72,7 +73,7 @@ def need_projector(selection: ui.Selection) -> bool:
             st.button(words, key=f"offer_{model.name}", on_click=ui.choose, args=(model.dataset, model.name))
     if not any(model.dataset == selection.data for model in others):
         st.markdown(f"None is trained on {ui.escape(selection.title)} here yet. Train one on the train page, or with:")
-        st.code(ui.file_names(f"sslviz train {DEFAULT} {selection.data}"), language="bash")
+        st.code(file_names(f"sslviz train {DEFAULT} {selection.data}"), language="bash")
     return False
 
 
@@ -106,7 +107,7 @@ def batch(selection: ui.Selection, images: Images, size: int, seed: int) -> Batc
     model = ui.load_model(selection)
     passes = 2 * len(ids) * (1 + has_keys(model))
     if len(ids) < 2 or _seconds_a_view(key[:5], model, images.x[:4]) * passes < QUICK:
-        pairs = _pairs(key, model, images.x[ids], selection.data, seed)
+        pairs: Pairs | None = _pairs(key, model, images.x[ids], selection.data, seed)
     else:
         pairs = _in_background(key, selection, ids, seed)
     return None if pairs is None else _compared(key, selection, model, images, ids, pairs)

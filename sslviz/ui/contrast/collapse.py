@@ -46,7 +46,7 @@ def show(selection: ui.Selection) -> None:
     results = shipped(NAME, selection.data) if known else None
     space = ui.bound("contrast_space", "z", among=SPACES)
     st.segmented_control(
-        "Space", list(SPACES), key="contrast_space", required=True, format_func=SPACES.get,
+        "Space", list(SPACES), key="contrast_space", required=True, format_func=lambda key: SPACES[key],
         label_visibility="collapsed",
     )  # fmt: skip
     trained, said = _subject(selection)
@@ -70,7 +70,7 @@ def show(selection: ui.Selection) -> None:
         _figures(encoders, about, runs, space)
         _table(encoders, results, runs, space)
     _again(about, selection, runs)
-    _folded(results, trained.model if trained else str(selection.model), selection.data)
+    _folded(results, trained.name if trained else selection.name, selection.data)
 
 
 def _subject(selection: ui.Selection) -> tuple[ui.Selection | None, str]:
@@ -117,7 +117,7 @@ def _look(model: ui.Selection | None, labels: int, *, untrained: bool) -> list[E
     """The selected encoder, and where no run comes along its own beginning; computed once, with progress."""
     if model is None:
         return []
-    stamp = max((file.stat().st_mtime_ns for file in model.path.glob("*.safetensors")), default=0)
+    stamp = max((file.stat().st_mtime_ns for file in model.folder.glob("*.safetensors")), default=0)
     key = ("look", model.model, stamp, model.data, labels, untrained)
 
     def compute(report: Any) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _look(model: ui.Selection | None, labels: int, *, untrained: bool) -> list[E
     info = METHODS[model.method]
     titles = {
         "untrained": ("At initialisation", plots.BASELINE_GREY, "dot"),
-        "model": (model.model, info.colour, "solid"),
+        "model": (model.name, info.colour, "solid"),
     }
     told = [
         Encoder(titles[name][0], found[name]["geometry"], found[name]["scores"], *titles[name][1:])
@@ -230,7 +230,7 @@ def _caveat(about: Experiment, trained: ui.Selection | None, encoders: list[Enco
     """What RankMe and LiDAR can't say, and where it is to be seen here."""
     said = "RankMe and LiDAR order runs of one method that differ in their settings, and nothing else."
     if trained is not None and trained.method != about.method:
-        said += f" {ui.escape(trained.model)} is of another method than the other encoders here: read them apart."
+        said += f" {ui.escape(trained.name)} is of another method than the other encoders here: read them apart."
     if len(encoders) > 2 and encoders[1].seen["lidar"] > encoders[-1].seen["lidar"]:
         said += (
             f" LiDAR measures by how far views of one image differ, so it does not see that everything has shrunk: "

@@ -133,7 +133,7 @@ def _pictures(digest: str, key: str, _x: np.ndarray) -> np.ndarray:
 
 def encoders_of(selection: ui.Selection) -> dict[str, str]:
     """The models that are asked, name -> method: the selection's first, then the one of each other method."""
-    found = {selection.model: selection.method}
+    found = {selection.name: selection.method}
     here = [model for model in models() if model.dataset == selection.data]
     for method in image_methods():
         first = checkpoint.opens_with(here, method)
@@ -149,7 +149,7 @@ def curves_of(found: Mapping[str, Any], encoders: Mapping[str, str], *, labelled
         method = METHODS.get(encoders.get(name, ""))
         p = np.asarray(found["p"][i])
         answered = labelled and p.shape[1] and np.isfinite(found["accuracy"][i])
-        best = p.argmax(axis=1) if answered else None
+        best = p.argmax(axis=1) if answered else np.empty(0, int)
         curves.append({
             "name": name if method else baseline_title(name),
             "short": method.title if method else {"random": "untrained", "whitened patches": "patches"}.get(name, name),
@@ -263,7 +263,7 @@ def label_changes(dataset: str, shown: source.Shown, key: str, names: tuple[str,
     alters = about.alters.get(key, {}) if about else {}
     if not alters:
         return ""
-    own = names[shown.label] if shown.label is not None else None
+    own = names[shown.label] if shown.label is not None else ""
     if own in alters:
         return (
             f"**The label itself changes here**: a “{own}” becomes {alters[own]}. An encoder that calls both alike has "

@@ -205,7 +205,7 @@ def represent(selection: ui.Selection, shown: source.Shown, policy: ViewPolicy, 
     size = policy.size if METHODS[selection.method].views else 0
     model = ui.load_model(selection)
     views = torch.cat([make_views(batch, policy, one, size=size) for one in drawn])
-    return np.concatenate([_h_of(selection.model, model, shown.digest, shown.x), encode(model, views)])
+    return np.concatenate([_h_of(selection.name, model, shown.digest, shown.x), encode(model, views)])
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -61,7 +61,7 @@ def show(selection: ui.Selection) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control(
             "Momentum of the key encoder", choices, key="contrast_momentum", required=True,
-            format_func=lambda cell: selection.model if cell == OWN else cell,
+            format_func=lambda cell: selection.name if cell == OWN else cell,
         )  # fmt: skip
         if chosen != OWN and len(steps) > 1:
             st.select_slider("At step", steps, key="contrast_step", width=260)
@@ -123,7 +123,7 @@ def _whose(selection: ui.Selection, about: Experiment, dataset: str, *, own: boo
 
 def _own(selection: ui.Selection) -> Queue | None:
     """The queue of the selected model, computed once, with progress."""
-    stamp = (selection.path / checkpoint.WEIGHTS).stat().st_mtime_ns
+    stamp = (selection.folder / checkpoint.WEIGHTS).stat().st_mtime_ns
 
     def compute(report: Any) -> Queue:
         function = "sslviz.bundled.experiments.looks:look_at_queue"

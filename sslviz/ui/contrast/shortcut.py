@@ -43,8 +43,12 @@ def show(selection: ui.Selection) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.select_slider("Random bits in both views", list(shortcut.BITS), key="contrast_bits", width=260)
             st.segmented_control(
-                "Where they are", list(PLACES), format_func=CHOICES.get, key="contrast_place", required=True
-            )
+                "Where they are",
+                list(PLACES),
+                format_func=lambda key: CHOICES[key],
+                key="contrast_place",
+                required=True,
+            )  # fmt: skip
         drawn.show_views(dataset, policy, title=f"Views: {title}", key="contrast_bits_seed")
         if runs := found.of(cell):
             st.markdown(drawn.table(runs, probe))

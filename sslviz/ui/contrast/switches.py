@@ -119,7 +119,7 @@ def changed(
 
 def apply(policy: ViewPolicy, changes: Mapping[str, tuple[bool, float]], channels: int) -> ViewPolicy:
     """The policy with its changes."""
-    values = {
+    values: dict[str, Any] = {
         field: strength if on else BY_FIELD[field].off for field, (on, strength) in changes.items() if field in
         settings(policy, {}, channels)
     }  # fmt: skip
