@@ -24,6 +24,14 @@ def open_page(page: str = "home", **address: str) -> AppTest:
     return at.run() if page == "home" else at.switch_page(f"pages/{page}.py").run()
 
 
+def unfolded(at: AppTest) -> AppTest:
+    """The page with those foldouts of the contrast page open whose content is sent once they are opened."""
+    for view in ("pair", "matrix", "gradient"):
+        for part in ("mathematics", "reproduce", "way"):
+            at.session_state[f"contrast_{view}_{part}"] = True
+    return at.run()
+
+
 def check(at: AppTest) -> AppTest:
     """The page, which has neither failed nor said an error."""
     assert not at.exception, at.exception

@@ -10,6 +10,7 @@ are painted into the top rows: what two views share that has nothing to do with 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -85,6 +86,19 @@ def draw_views(x: Tensor, policy: ViewPolicy, *, generator: torch.Generator | No
         return Drawn(theta, factors)
     blurred = draw.chance(policy.blur).nonzero().squeeze(1)
     return Drawn(theta, factors, blurred, draw.uniform(0.1, policy.blur_sigma))
+
+
+def join_drawn(parts: Sequence[Drawn]) -> Drawn:
+    """What was drawn by one policy for several batches, as if for one batch of all their images."""
+    theta = torch.cat([part.theta for part in parts])
+    colours = [part.factors for part in parts if part.factors is not None]
+    factors = {name: torch.cat([one[name] for one in colours]) for name in colours[0]} if colours else None
+    blurs = [(part.blurred, part.sigma) for part in parts if part.blurred is not None and part.sigma is not None]
+    if not blurs:
+        return Drawn(theta, factors)
+    starts = [sum(len(part.theta) for part in parts[:i]) for i in range(len(parts))]
+    blurred = torch.cat([numbers + start for (numbers, _), start in zip(blurs, starts, strict=True)])
+    return Drawn(theta, factors, blurred, torch.cat([sigma for _, sigma in blurs]))
 
 
 def make_views(x: Tensor, policy: ViewPolicy, drawn: Drawn, *, size: int | None = None) -> Tensor:

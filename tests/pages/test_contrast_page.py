@@ -63,6 +63,8 @@ def test_switches_and_strengths_come_from_the_address(sent):
     assert not any(row["on"] for row in sent["rows"] if row["switch"])
     assert sent["told"][0] == "View 1 shows 100 % of the image, view 2 100 %; 100 % is in both."
     at = open_page("tiny-simclr", contrast_views="flip=1,-blur=0.3")
+    assert not at.code  # what is folded is sent once it is opened
+    at = check(visiting.unfolded(at))
     assert any(code.value == "sslviz train simclr mnist --views.flip 1 --views.blur 0" for code in at.code)
     assert next(row for row in sent["rows"] if row["field"] == "flip")["on"]
     assert "Both views are flipped" in sent["told"][0]
@@ -192,4 +194,4 @@ def test_every_transform_of_a_policy_has_a_switch():  # bits are no transform of
 
 def test_a_blur_too_wide_for_small_images_is_narrowed():
     policy = pair.within(ViewPolicy(blur=1.0, blur_sigma=4.0), (1, 7, 7))
-    assert policy.blur_sigma == 3 and pair.draw(np.ones((1, 7, 7), np.uint8), policy, 0).x.shape == (2, 1, 7, 7)
+    assert policy.blur_sigma == 3 and pair.draw(np.ones((1, 7, 7), np.uint8), policy, [0])[0].x.shape == (2, 1, 7, 7)

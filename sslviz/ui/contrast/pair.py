@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -46,13 +47,23 @@ class Pair:
 def show(selection: ui.Selection) -> None:
     """Draw an image, the transforms, a pair of its views, and a strip of more; only this part runs again."""
     with st.container():
-        _lab(selection)
+        _image(selection)
 
 
 @st.fragment
-def _lab(selection: ui.Selection) -> None:
+def _image(selection: ui.Selection) -> None:
+    """The choice of an image, and what is made of it."""
     with ui.plain_errors():
         shown = source.choose(selection)
+        with st.container():
+            _lab(selection, shown)
+
+
+@st.fragment
+def _lab(selection: ui.Selection, shown: source.Shown) -> None:
+    """What a switch, a strength, a seed or a stroke changes, and nothing that they do not."""
+    with ui.plain_errors():
+        shown = source.now(shown)
         policy = policy_for(selection.data, shown.x.shape[0])
         with source.beside_sheet(shown):
             policy, seed = _pair(selection, shown, policy)
@@ -73,7 +84,7 @@ def _pair(selection: ui.Selection, shown: source.Shown, base: ViewPolicy) -> tup
             address.heard()
             answer(told, base, channels)
 
-    pairs = [draw(shown.x, policy, (seed + i) % (MOST_SEED + 1)) for i in range(PAIRS)]
+    pairs = draw(shown.x, policy, [(seed + i) % (MOST_SEED + 1) for i in range(PAIRS)])
     h = represent(selection, shown, policy, seed)
     picture = [] if shown.kind == source.DRAWN else [to_float(shown.x[None]).numpy()]
     sheet, tiles = _sheet(picture + [pair.x for pair in pairs])
@@ -147,6 +158,7 @@ def _foldouts(selection: ui.Selection, shown: source.Shown, policy: ViewPolicy, 
             "x_1, x_2": ("a positive pair", "views.two_views(x, policy, generator=...)"),
         },
         source="sslviz.methods.views:draw_views",
+        lazy="contrast_pair",
         command=" ".join([f"sslviz train {method} {selection.data}", *words]),
         script=f"""import torch
 
@@ -169,42 +181,48 @@ x1, x2 = two_views(x, policy, generator=torch.Generator().manual_seed({seed}))""
 # what is drawn --------------------------------------------------------------------------------------------------------
 
 
-def draw(x: np.ndarray, policy: ViewPolicy, seed: int) -> Pair:
-    """The two views that `methods.views.two_views` draws of an image (C, H, W) uint8 from a seed."""
+def draw(x: np.ndarray, policy: ViewPolicy, seeds: Sequence[int]) -> list[Pair]:
+    """The two views that `methods.views.two_views` draws of an image (C, H, W) uint8 from each seed."""
     import torch
 
-    from sslviz.methods.views import make_views, seen_pixels
+    from sslviz.methods.views import join_drawn, make_views, seen_pixels
 
-    batch, (one, two) = _drawn(x, policy, seed)
-    views = torch.cat([make_views(batch, policy, drawn) for drawn in (one, two)])
-    theta = torch.cat([one.theta, two.theta])
-    factors = {key: torch.cat([one.factors[key], two.factors[key]]).numpy() for key in one.factors or ()}
-    sigma = [float(d.sigma[0]) if d.blurred is not None and len(d.blurred) else 0.0 for d in (one, two)]
-    flipped = (torch.linalg.det(theta[:, :, :2]) < 0).numpy()
-    return Pair(views.numpy(), seen_pixels(theta, *x.shape[1:]).numpy(), factors, flipped, np.array(sigma))
+    batch = to_float(x[None])
+    drawn = join_drawn([view for seed in seeds for view in _drawn(batch, policy, seed)])  # of 2 views a seed
+    views = make_views(batch.expand(2 * len(seeds), -1, -1, -1), policy, drawn).numpy()
+    seen = seen_pixels(drawn.theta, *x.shape[1:]).numpy()
+    flipped = (torch.linalg.det(drawn.theta[:, :, :2]) < 0).numpy()
+    factors = {name: value.numpy() for name, value in (drawn.factors or {}).items()}
+    sigma = np.zeros(2 * len(seeds))
+    if drawn.blurred is not None and drawn.sigma is not None:
+        sigma[drawn.blurred.numpy()] = drawn.sigma[drawn.blurred].numpy()
+    pairs = []
+    for part in (slice(2 * i, 2 * i + 2) for i in range(len(seeds))):
+        own = {name: value[part] for name, value in factors.items()}
+        pairs.append(Pair(views[part], seen[part], own, flipped[part], sigma[part]))
+    return pairs
 
 
-def _drawn(x: np.ndarray, policy: ViewPolicy, seed: int) -> tuple[Any, tuple[Any, Any]]:
-    """The image as a batch of one (1, C, H, W), and what is drawn for its two views, one after the other."""
+def _drawn(batch: Any, policy: ViewPolicy, seed: int) -> tuple[Any, Any]:
+    """What is drawn for both views of a batch of one image (1, C, H, W), one after the other."""
     import torch
 
     from sslviz.methods.views import draw_views
 
-    batch, generator = to_float(x[None]), torch.Generator().manual_seed(seed)
-    return batch, (draw_views(batch, policy, generator=generator), draw_views(batch, policy, generator=generator))
+    generator = torch.Generator().manual_seed(seed)
+    return draw_views(batch, policy, generator=generator), draw_views(batch, policy, generator=generator)
 
 
 def represent(selection: ui.Selection, shown: source.Shown, policy: ViewPolicy, seed: int) -> np.ndarray:
     """h (3, D) of an image and its two views; a method that is trained on whole images sees views of their size."""
-    import torch
-
     from sslviz.evaluation.embedding import encode
-    from sslviz.methods.views import make_views
+    from sslviz.methods.views import join_drawn, make_views
 
-    batch, drawn = _drawn(shown.x, policy, seed)
+    batch = to_float(shown.x[None])
+    drawn = join_drawn(_drawn(batch, policy, seed))
     size = policy.size if METHODS[selection.method].views else 0
     model = ui.load_model(selection)
-    views = torch.cat([make_views(batch, policy, one, size=size) for one in drawn])
+    views = make_views(batch.expand(2, -1, -1, -1), policy, drawn, size=size)
     return np.concatenate([_h_of(selection.name, model, shown.digest, shown.x), encode(model, views)])
 
 

@@ -7,7 +7,7 @@ import binascii
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -101,6 +101,13 @@ def choose(selection: ui.Selection) -> Shown:
     label = int(images.y[row]) if images.labelled else None
     called = f"test image {row}" + (f", “{images.class_names[label]}”" if label is not None else "")
     return Shown(images.x[row], called, SET, label, row)
+
+
+def now(shown: Shown) -> Shown:
+    """The image on show, of a drawing what is on the sheet now: a part that is run alone has not chosen it anew."""
+    if shown.kind != DRAWN:
+        return shown
+    return replace(shown, x=pixels_of(ui.bound("contrast_ink", "", parse=_checked_ink), shown.x.shape[1]))
 
 
 @contextlib.contextmanager
