@@ -16,7 +16,7 @@ from sslviz.methods.encoders import EncoderConfig
 from sslviz.store import checkpoint
 from sslviz.training.config import config_for
 
-SHIPPED = [("collapse", "mnist"), ("collapse", "fashion_mnist"), ("momentum", "mnist")]
+SHIPPED = [("collapse", "mnist"), ("collapse", "fashion_mnist"), ("momentum", "mnist"), ("shared-head", "mnist")]
 
 
 def at(step, kind, **more):
@@ -96,6 +96,15 @@ def test_what_comes_along_shows_a_collapse():
     assert without.seen["after"]["z"]["z_std"] < 0.1 < control.seen["after"]["z"]["z_std"]
     assert without.seen["after"]["z"]["rankme"] < without.seen["before"]["z"]["rankme"]
     assert without.knn < results.untrained["knn"] < control.knn
+
+
+def test_what_comes_along_of_one_head_shows_what_it_is_shipped_for():
+    """The bound suffers where the probe, within its interval, does not: that is the lesson."""
+    shared, own = (shipped("shared-head", "mnist").of(key)[0] for key in ("shared", "own"))
+    assert shared.seen["bound"]["negative_elbo"] > own.seen["bound"]["negative_elbo"] + 10
+    assert shared.interval("linear")[1] > own.interval("linear")[0]
+    assert shared.seen["widest"]["mu"] == shared.seen["widest"]["logvar"]
+    assert shared.settings["steps"] == own.settings["steps"] and shared.seed == own.seed
 
 
 def test_a_look_says_why_nothing_was_probed(tmp_path, monkeypatch):

@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
-from visiting import check, open_page, said, until
+from visiting import check, open_page, param, said, until
 
 from sslviz import plots
+from sslviz.bundled.experiments.results import shipped
 from sslviz.data.images import load_images
 from sslviz.store import checkpoint
 from sslviz.ui import decoding
@@ -87,3 +88,19 @@ def test_what_takes_long_is_computed_in_the_background(monkeypatch):
     card, model = checkpoint.load_card("tiny-colour"), checkpoint.load("tiny-colour")
     found = model.bound(load_images("cifar10", "test", bundled=True).x, seed=int(card.get("seed", 0)))
     assert f"{plots.nats(float(found.kl.sum(1).mean()))} in all" in text
+
+
+def test_one_head_is_shown_beside_two_at_every_step():
+    at = open_view("vae-mnist", "One head")
+    shared, own = (shipped("shared-head", "mnist").of(key)[0].seen["bound"] for key in ("shared", "own"))
+    worse = shared["negative_elbo"] - own["negative_elbo"]
+    assert f"the bound is {worse:.1f} nats worse" in said(at) and "step 2,000" in said(at)
+    assert f"{shared['recon']:.1f}" in said(at) and "sslviz experiments run shared-head mnist" in said(at)
+    check(at.select_slider(key="vae_step").set_value(250).run())
+    assert "step 250" in said(at) and param(at, "vae_step") == "250"
+    assert next(b for b in at.button if b.key == "vae_one_head_run").label == "Train this one now"
+
+
+def test_where_no_runs_come_along_it_is_said(monkeypatch):
+    monkeypatch.setattr("sslviz.ui.one_head.shipped", lambda name, dataset: None)
+    assert "`sslviz experiments run shared-head mnist` makes them" in said(open_view("tiny-vae", "One head"))
