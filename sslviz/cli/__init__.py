@@ -10,7 +10,20 @@ from typing import Any
 
 import tyro
 
-from sslviz.cli import app, contrast, data, evaluate, evidence, experiments, language, maps, models, train
+from sslviz.cli import (
+    app,
+    contrast,
+    data,
+    evaluate,
+    evidence,
+    experiments,
+    honesty,
+    language,
+    maps,
+    models,
+    train,
+    transfer,
+)
 from sslviz.cli.failures import disk_error, fail, plain, say, silence
 from sslviz.cli.signals import Interrupted, ended_by_signals
 from sslviz.errors import UserError
@@ -20,6 +33,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "train": train.train,
     "probe": evaluate.probe,
     "evidence": evidence.evidence,
+    "honesty": honesty.honesty,
+    "transfer": transfer.transfer,
+    "ladder": transfer.ladder,
     "eval": evaluate.evaluate,
     "contrast": contrast.contrast,
     "eval mlm": language.evaluate_mlm,

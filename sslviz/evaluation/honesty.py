@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import norm
+from scipy.stats import t as student
 from torch import nn
 
 from sslviz.data import copies
@@ -23,6 +25,7 @@ from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.evaluation.probes import LinearProbe
 
 CHANCE_Z = 3.29  # quantile of the band around chance: one honest control in a thousand lies outside
+SHUFFLES = 6
 
 
 @dataclass(frozen=True)
@@ -78,28 +81,39 @@ def disjoint(train: np.ndarray, test: np.ndarray, *, what: str = "training") -> 
 
 
 def shuffled_control(
-    h: np.ndarray, y: np.ndarray, h_test: np.ndarray, y_test: np.ndarray, *, seed: int = 0, probe: Any = None
-) -> Check:
-    """With labels that were shuffled the same probe finds no more than chance: else something else leaks.
+    h: np.ndarray, y: np.ndarray, h_test: np.ndarray, y_test: np.ndarray, *, seed: int = 0, probe: Any = None,
+    shuffles: int = SHUFFLES,
+) -> Check:  # fmt: skip
+    """With labels that were shuffled the same probe finds no more than chance on average: else something else leaks.
 
     Chance is the share of right answers of whoever names classes as often as the probe does, whatever the image:
-    sum over classes of the share of predictions times the share of labels. The band around it is that of the test
-    set's size.
+    sum over classes of the share of predictions times the share of labels. A probe of shuffled labels treats images of
+    one class alike, so that a single shuffle strays further from chance than as many independent images would: the
+    band is that of the mean over several (Student's t), and at least that of the test set's size.
 
     Args:
         h, y: what the probe is fitted on (N, D), (N,).
         h_test, y_test: what it is counted on (M, D), (M,).
         seed: of the shuffling.
         probe: an estimator of one's own, `LinearProbe` by default.
+        shuffles: how many, 2 or more.
     """
-    shuffled = np.random.default_rng(seed).permutation(y)
-    y_pred = np.asarray((probe or LinearProbe(seed=seed)).fit(h, shuffled).predict(h_test))
-    accuracy = float(np.mean(y_pred == y_test))
-    classes = np.union1d(y_test, y_pred)
-    chance = float(sum(np.mean(y_pred == c) * np.mean(y_test == c) for c in classes))
+    above, accuracies, chances = [], [], []
+    for turn in range(shuffles):
+        shuffled = np.random.default_rng((seed, turn)).permutation(y)
+        y_pred = np.asarray((probe or LinearProbe(seed=seed)).fit(h, shuffled).predict(h_test))
+        classes = np.union1d(y_test, y_pred)
+        accuracies.append(float(np.mean(y_pred == y_test)))
+        chances.append(float(sum(np.mean(y_pred == c) * np.mean(y_test == c) for c in classes)))
+        above.append(accuracies[-1] - chances[-1])
+    accuracy, chance = float(np.mean(accuracies)), float(np.mean(chances))
     _, high = accuracy_interval(chance, len(y_test), z=CHANCE_Z)
-    seen = f"With shuffled labels {accuracy:.1%} are right; chance is {chance:.1%}, and at most {high:.1%} by luck."
-    return Check("shuffled labels at chance", accuracy <= high, seen)
+    error = float(np.std(above, ddof=1)) / np.sqrt(shuffles)
+    high = max(high, chance + float(student.ppf(norm.cdf(CHANCE_Z), shuffles - 1)) * error)
+    seen = (
+        f"With shuffled labels {accuracy:.1%} are right, the mean of {shuffles} shuffles; chance is {chance:.1%}, and "
+    )
+    return Check("shuffled labels at chance", accuracy <= high, f"{seen}at most {high:.1%} by luck.")
 
 
 def above_largest_class(accuracy: float, y: np.ndarray) -> Check:
