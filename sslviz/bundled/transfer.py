@@ -111,8 +111,9 @@ def _rows_of_baselines() -> list[dict[str, str]]:
 
 def _protocol() -> str:
     return (
-        f"linear probe on frozen h, {LABELS} labels of each class, mean of {SEEDS} class-balanced draws, the same for "
-        "all rows of a column; images are made grey or repeated over three channels, and resized for encoders of one size"
+        f"linear probe on frozen h, {LABELS} labels of each class, mean of {SEEDS} class-balanced draws, the same "
+        "for all rows of a column; images are made grey or repeated over three channels, and resized for encoders that "
+        "take one size"
     )
 
 
