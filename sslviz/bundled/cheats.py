@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from sslviz.bundled.cases import PARTS, SINS
 from sslviz.data import npz
 from sslviz.data.images import load_images
 from sslviz.data.sampling import stratified_sample
 from sslviz.errors import UserError
 from sslviz.evaluation import honesty, sins
-from sslviz.evaluation.cheats import PARTS, SINS
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.honesty import Check
 from sslviz.evaluation.intervals import accuracy_interval

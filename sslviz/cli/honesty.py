@@ -30,8 +30,8 @@ def honesty(
         json: print one JSON object.
     """
     from sslviz.bundled import cheats
+    from sslviz.bundled.cases import SINS, path_of
     from sslviz.data.images import load_images
-    from sslviz.evaluation.cheats import SINS, path_of
     from sslviz.files import writing
     from sslviz.store.checkpoint import write_json
 
