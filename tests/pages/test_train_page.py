@@ -99,7 +99,7 @@ def test_the_form_shows_what_goes_in_and_follows_the_method():
     for method in ("vae", "moco"):
         check(at.segmented_control(key="method").set_value(method).run())
         assert at.selectbox(key="train_encoder").value == next(iter(request.encoders_of(method)))
-        labels = {n.label for n in at.number_input}
+        labels = {n.label for n in (*at.number_input, *at.toggle, *at.checkbox)}
         assert {n.label for n in request.numbers_of(method, 6000)} <= labels
         assert at.code[1].value.startswith(f"sslviz train {method} mnist ")
 
