@@ -24,6 +24,8 @@ PLACES = (
     "language?language_view=Sentences",
 )
 PAGES = {place.partition("?")[0]: place for place in reversed(PLACES)}  # the first place of each page
+WIDTHS = (390, 800, 1440)
+BACKGROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
 # What axe-core finds in Streamlit's own parts, which a page cannot change: rule -> where
 STREAMLIT = {
     "list": "[data-testid=stSidebarNavItems]",  # sections of the navigation lie between a list and its items
@@ -136,62 +138,58 @@ def test_a_copied_address_restores_what_is_seen(page, browser, address, name):
     other.context.close()
 
 
-def test_nothing_is_fetched_from_elsewhere(browser, address):
-    """Every request of every page is watched; icons and fonts come from this server."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_is_whole_readable_and_fetches_nothing_from_elsewhere(browser, address, place):
+    """One visit: as a phone loads it, then wider, then as axe-core reads it, light and dark; every request is watched."""
+    context = browser.new_context(viewport={"width": WIDTHS[0], "height": 844}, color_scheme="light")
     asked, host = set(), urlsplit(address).netloc
     context.on("request", lambda request: asked.add(request.url))
     context.route(lambda url: urlsplit(url).netloc != host, lambda route: route.abort())
-    for place in PLACES:
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        visit(page, f"{address}/{place}")
-        icon = page.locator("link[rel~=icon]").first.get_attribute("href")
-        assert urlsplit(icon).netloc in ("", host), icon
-        page.close()
-    context.close()
-    strange = {url for url in asked if urlsplit(url).netloc not in ("", host)}
-    assert strange == set()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser, address, scheme):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-    page, found = context.new_page(), []
+    page = context.new_page()
     page.set_default_timeout(WAIT)
-    for place in PLACES:
-        visit(page, f"{address}/{place}")
-        for violation in axe.Axe().run(page).response["violations"]:
-            if violation["impact"] not in ("serious", "critical"):
-                continue
-            for node in violation["nodes"]:
-                target = node["target"][-1]
-                inside = STREAMLIT.get(violation["id"])
-                if inside and page.locator(target).first.evaluate("(node, box) => !!node.closest(box)", inside):
-                    continue
-                found.append((place, violation["id"], node["html"][:200], node.get("failureSummary", "")[:200]))
+    visit(page, f"{address}/{place}")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 844})
+        until(page, lambda width=width: cut(page, width) == [])
+    assert serious(page) == []
+    before = page.evaluate(BACKGROUND)
+    page.emulate_media(color_scheme="dark")
+    until(page, lambda: page.evaluate(BACKGROUND) != before)
+    page.wait_for_timeout(500)  # colours fade into one another
+    assert serious(page) == []
+    icon = page.locator("link[rel~=icon]").first.get_attribute("href")
     context.close()
-    assert found == []
+    assert urlsplit(icon).netloc in ("", host), icon
+    assert {url for url in asked if urlsplit(url).netloc not in ("", host)} == set()
 
 
-@pytest.mark.parametrize("width", [390, 800, 1440])
-def test_nothing_is_cut_at_this_width(browser, address, width):
-    """No page scrolls sideways, and titles of pages and figures lie within the page."""
-    page = browser.new_page(viewport={"width": width, "height": 844})
-    page.set_default_timeout(WAIT)
-    for place in PLACES:
-        visit(page, f"{address}/{place}")
-        main = page.locator("[data-testid=stMain]")
-        assert main.evaluate("node => node.scrollWidth - node.clientWidth") == 0, place
-        cut = page.evaluate(
-            """width => [...document.querySelectorAll('h1, h2, h3, .gtitle, .st-key-question p')].filter(node => {
+def cut(page, width: int) -> list[str]:
+    """Titles of pages and figures that leave a page of this width, and a page that scrolls sideways."""
+    return page.evaluate(
+        """width => {
+            const main = document.querySelector('[data-testid=stMain]')
+            const titles = [...document.querySelectorAll('h1, h2, h3, .gtitle, .st-key-question p')].filter(node => {
                 const box = node.getBoundingClientRect()
                 return box.width && (box.left < 0 || box.right > width + 1)
-            }).map(node => node.textContent)""",
-            width,
-        )
-        assert cut == [], place
-    page.close()
+            }).map(node => node.textContent)
+            return main.scrollWidth > main.clientWidth ? [...titles, 'the page scrolls sideways'] : titles
+        }""",
+        width,
+    )
+
+
+def serious(page) -> list[tuple[str, ...]]:
+    """What axe-core calls serious or critical on a page as it stands, Streamlit's own parts left out."""
+    found = []
+    for violation in axe.Axe().run(page).response["violations"]:
+        if violation["impact"] not in ("serious", "critical"):
+            continue
+        for node in violation["nodes"]:
+            target, inside = node["target"][-1], STREAMLIT.get(violation["id"])
+            if inside and page.locator(target).first.evaluate("(node, box) => !!node.closest(box)", inside):
+                continue
+            found.append((violation["id"], node["html"][:200], node.get("failureSummary", "")[:200]))
+    return found
 
 
 def test_dataset_and_model_are_within_reach_on_a_phone(browser, address):
