@@ -21,6 +21,7 @@ from sslviz.cli import (
     language,
     maps,
     models,
+    moments,
     train,
     transfer,
 )
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "honesty": honesty.honesty,
     "transfer": transfer.transfer,
     "ladder": transfer.ladder,
+    "moments": moments.moments,
     "eval": evaluate.evaluate,
     "contrast": contrast.contrast,
     "eval mlm": language.evaluate_mlm,

@@ -11,6 +11,7 @@ from sslviz.plots.evidence import (
     plot_compute,
     plot_efficiency,
     plot_grid,
+    plot_ladder,
     plot_moments,
     plot_ranks,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "plot_grid",
     "plot_heads",
     "plot_images",
+    "plot_ladder",
     "plot_lens",
     "plot_losses",
     "plot_map",

@@ -320,3 +320,47 @@ def plot_calibration(curves: Sequence[dict[str, Any]], *, title: str, height: in
     )
     figure.update_layout(margin=dict(t=MODE_BAR, b=4, r=8), hovermode="closest")
     return figure
+
+
+def plot_ladder(
+    curves: Sequence[dict[str, Any]], levels: Sequence[str], *, title: str, y_title: str, height: int = 420
+) -> go.Figure:
+    """Draw accuracy at each level of encoders, from the image outwards, with intervals.
+
+    Args:
+        curves: dicts with `label`, `colour`, `dash`, and by level `accuracies` and `intervals`, of levels it lacks
+            None.
+        levels: their names, in order.
+        title: what is shown.
+        y_title: the protocol.
+        height: pixels.
+    """
+    figure, ends = new_figure(title, height=height), []
+    for curve in curves:
+        there = [i for i in range(len(levels)) if curve["accuracies"][i] is not None]
+        y = np.array([100 * curve["accuracies"][i] for i in there])
+        low, high = (np.array([100 * curve["intervals"][i][end] for i in there]) for end in (0, 1))
+        name = plain(curve["label"])
+        figure.add_trace(
+            go.Scatter(
+                x=there, y=y, mode="lines+markers", name=name, marker_size=10,
+                line=dict(color=curve["colour"], width=3, dash=curve["dash"]),
+                error_y=dict(type="data", symmetric=False, array=high - y, arrayminus=y - low, color=curve["colour"],
+                             thickness=1.5, width=5),
+                hovertemplate=[f"{name}, {levels[i]}: %{{y:.1f}} %<extra></extra>" for i in there],
+            )
+        )  # fmt: skip
+        if there:
+            ends.append((float(there[-1]), float(y[-1]), name, curve["colour"]))
+    values = [y for _, y, *_ in ends]
+    gap = max(1.5, 0.07 * (max(values, default=0) - min(values, default=0) + 20))
+    places = spread(np.array([[0.0, y] for y in values]).reshape(-1, 2), gap)
+    for (x, _, name, colour), place in zip(ends, places, strict=True):
+        figure.add_annotation(
+            x=x, y=float(place[1]), text=f"<b>{name}</b>", showarrow=False, xanchor="left", xshift=12,
+            font=dict(size=14, color=colour),
+        )  # fmt: skip
+    figure.update_xaxes(tickvals=list(range(len(levels))), ticktext=[plain(level) for level in levels], tickangle=0)
+    figure.update_yaxes(title=y_title, nticks=6)
+    figure.update_layout(margin=dict(t=MODE_BAR, b=4, r=190), hovermode="closest")
+    return figure
