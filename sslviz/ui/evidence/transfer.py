@@ -182,7 +182,7 @@ def _layers_of_text() -> None:
     beside = f" A bag of words reaches {plots.percent(words_of)}, the untrained model " if words_of else ""
     beside += f"{plots.percent(first['baselines']['random']['linear'])}." if words_of else ""
     ui.show(
-        plots.plot_ladder(curves, order, title="The same with words: each layer of a language model", y_title="accuracy (%)"),
+        plots.plot_ladder(curves, order, title="The same with words: each layer", y_title="accuracy (%)"),
         key="probe_ladder_text", alt="Accuracy of a linear probe at each layer of a language model",
         caption=f"Linear probe on the mean of a layer's states, {first['n_train']:,} labelled sentences, n = "
         f"{first['n_test']:,} test sentences.{beside} `sslviz probe {next(iter(found))} topics --json` gives the "
