@@ -113,7 +113,7 @@ def shuffled_control(
     seen = (
         f"With shuffled labels {accuracy:.1%} are right, the mean of {shuffles} shuffles; chance is {chance:.1%}, and "
     )
-    return Check("shuffled labels at chance", accuracy <= high, f"{seen}at most {high:.1%} by luck.")
+    return Check("shuffled labels at chance", bool(accuracy <= high), f"{seen}at most {high:.1%} by luck.")
 
 
 def above_largest_class(accuracy: float, y: np.ndarray) -> Check:
@@ -121,7 +121,7 @@ def above_largest_class(accuracy: float, y: np.ndarray) -> Check:
     share = largest_class_share(np.asarray(y))
     low, _ = accuracy_interval(accuracy, len(y))
     seen = f"{accuracy:.1%} right (at least {low:.1%}, 95 %); always naming the largest class: {share:.1%}."
-    return Check("above the largest class", low > share, seen)
+    return Check("above the largest class", bool(low > share), seen)
 
 
 class Sealed:

@@ -270,7 +270,7 @@ def _draw(found: Efficiency) -> None:
     ui.show(
         plots.plot_efficiency(curves, classes=classes, title=found.protocol, crossings=crossings),
         key="probe_efficiency",
-        alt="Accuracy against labels of each class, a curve with the band of its draws an encoder",
+        alt="Accuracy against labels of each class, a curve with its band for each encoder",
         caption=_seen(found, crossings),
     )  # fmt: skip
     told = f"Drawn from: {found.train_source}. Tested on: {found.test_source}. Intervals: "
