@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sslviz.data.catalog import ALIASES
+from sslviz.data.catalog import ALIASES, DATASETS
 from sslviz.data.images import ImageSet, describe, load_images, to_float
 from sslviz.data.sampling import largest_class_share
 from sslviz.errors import InputError, UserError
@@ -20,7 +20,7 @@ from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.evidence import PROBES, TUNED, Evidence, Measured, Part, Reader, Row
 from sslviz.evaluation.finetune import BATCH, LR, STEPS, fine_tune
 from sslviz.evaluation.honesty import hashes
-from sslviz.evaluation.intervals import INTERVAL, PAIRED_INTERVAL, accuracy_interval
+from sslviz.evaluation.intervals import INTERVAL, PAIRED_INTERVAL, accuracy_interval, paired_difference
 from sslviz.evaluation.probes import KNNProbe, LinearProbe
 from sslviz.evaluation.protocol import metric_of
 from sslviz.evaluation.sweep import count_copies
@@ -35,6 +35,7 @@ COUNTS = (1, 10, 100)  # labels a class
 SEEDS = 5
 TUNED_LABELS = 100  # a class
 UNTRAINED = "random"
+AGREES = 0.001  # accuracies of one probe, fitted by two versions of its optimiser
 READ = ("pixels", UNTRAINED)  # baselines whose encoder needs no images to be made again
 MEASURED = 2000  # test images of the measures without labels
 VIEWED, VIEWS = 500, 4  # of them for alignment and LiDAR, and views of each
@@ -80,7 +81,7 @@ def build(
     if not chosen:
         raise UserError(f"No model of {describe(dataset).title} is here: train one, or name one with --models.")
     job = _Job(train, test, label_draws(train.y.numpy(), counts, range(seeds), class_names=train.class_names), tuned)
-    opening = checkpoint.opens_with(chosen) or chosen[0]
+    opening = checkpoint.opens_with([info for info in chosen if info.bundled] or chosen) or chosen[0]
     made = make_baselines(checkpoint.load(opening.path), seed=0, names=baselines)
     names = [*(info.name for info in chosen), *made]
     parts: list[Part] = []
@@ -127,7 +128,8 @@ def _bundled(dataset: str, test: ImageSet) -> np.ndarray:
 
 def _reusable(about: Evidence, known: Evidence | None) -> dict[tuple[str, str], Part]:
     """Rows of an earlier table that were measured on the same images under the same protocols, by name and stamp."""
-    same = ("dataset", "n_train", "n_test", "train_source", "seeds", "protocols")
+    same = ["dataset", "n_train", "n_test", "seeds", "protocols"]
+    same += [] if about.dataset in DATASETS else ["train_source"]
     if known is None or any(getattr(about, key) != getattr(known, key) for key in same):
         return {}
     if not np.array_equal(about.y, known.y):
@@ -297,3 +299,39 @@ def _how() -> dict[str, str]:
         "unlabelled": f"RankMe and uniformity of h of {MEASURED:,} test images, alignment and LiDAR of {VIEWS} views "
         f"of {VIEWED}; they compare runs of one method on one dataset only",
     }
+
+
+def write_differences(found: Evidence) -> dict[str, list[str]]:
+    """Write into the cards of bundled models how far they are from baselines, paired, from the predictions of a table.
+
+    Only where table and card agree on both accuracies: the untrained encoder of another shape is another baseline.
+
+    Args:
+        found: a table of the full sets.
+
+    Returns:
+        which baselines, by model.
+    """
+    infos = {info.name: info for info in checkpoint.list_models("image") if info.bundled}
+    told: dict[str, list[str]] = {}
+    for row in found.rows:
+        card = infos[row.name].card if row.name in infos else {}
+        results = dict(card.get("results", {}))
+        if results.get("n_test") != found.n_test or not _agree(results.get("linear_probe"), row):
+            continue
+        baselines = {other.name: other for other in found.rows if other.kind == "baseline"}
+        own = [name for name, value in results.get("baselines", {}).items() if _agree(value, baselines.get(name))]
+        results["differences"] = {
+            name: paired_difference(
+                found.y, found.predictions(row.name, "linear"), found.predictions(name, "linear")
+            ).as_dict()
+            for name in own
+        }  # fmt: skip
+        checkpoint.write_json(card | {"results": results}, infos[row.name].path / checkpoint.CARD)
+        told[row.name] = own
+    return told
+
+
+def _agree(value: Any, row: Row | None) -> bool:
+    """Whether a card's accuracy is a row's, but for what the optimiser leaves open."""
+    return isinstance(value, float) and row is not None and abs(value - row.measured["linear"].accuracy) <= AGREES

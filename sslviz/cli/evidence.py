@@ -26,6 +26,7 @@ def evidence(
     baselines: bool = True,
     tuned: int = 100,
     again: bool = False,
+    cards: bool = False,
     out: Path | None = None,
     format: Literal["markdown", "csv", "latex"] = "markdown",
     stored: bool = False,
@@ -41,6 +42,7 @@ def evidence(
         baselines: whether pixels, PCA, the untrained encoder and whitened patches stand beside them.
         tuned: labels of each class that encoders are fine-tuned on, a protocol of its own; 0 leaves it out.
         again: measure all rows, also those that are stored for the same weights, images and protocols.
+        cards: also write the paired differences from baselines into the cards of bundled models.
         out: folder of the two files; for a known dataset the assets by default, for own images none.
         format: of what is printed, each with its protocols in a sentence.
         stored: compute nothing, print what is stored.
@@ -63,6 +65,10 @@ def evidence(
         )  # fmt: skip
         if keeps:
             store.save(found, out)
+    if cards:
+        from sslviz.bundled.evidence import write_differences
+
+        write_differences(found)
     rows = [asdict(row) for row in found.rows]
     plain = {"dataset": found.dataset, "n_train": found.n_train, "n_test": found.n_test, "protocols": found.protocols}
     plain |= {"how": found.how, "copies_across_the_split": found.copies, "origin": found.origin, "rows": rows}

@@ -177,7 +177,8 @@ def plot_efficiency(
         )  # fmt: skip
         if len(x):
             ends.append((float(x[-1]), float(mean[-1]), name, curve["colour"]))
-    _name_ends(figure, ends)
+    reach = [100 * float(v) for curve in curves for key in ("low", "high") for v in curve[key]]
+    _name_ends(figure, ends, 0.058 * (max(reach, default=1.0) - min(reach, default=0.0)))
     for n_labels, words in crossings:
         figure.add_vline(x=n_labels / classes, line=dict(dash="dot", width=2, color=BASELINE_GREY))
         figure.add_annotation(
@@ -193,12 +194,10 @@ def plot_efficiency(
     return figure
 
 
-def _name_ends(figure: go.Figure, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Name curves at their ends, apart from each other."""
+def _name_ends(figure: go.Figure, ends: Sequence[tuple[float, float, str, str]], gap: float) -> None:
+    """Name curves at their ends, apart from each other by a gap in per cent."""
     if not ends:
         return
-    values = [y for _, y, *_ in ends]
-    gap = max(1.2, 0.06 * (max(values) - min(values) + 20))
     for (x, _, name, colour), place in zip(ends, spread(np.array([[0.0, y] for _, y, *_ in ends]), gap), strict=True):
         figure.add_annotation(
             x=np.log10(x), y=float(place[1]), text=f"<b>{name}</b>", showarrow=False, xanchor="left", xshift=10,

@@ -213,9 +213,7 @@ def _choose(selection: ui.Selection, found: dict[str, Efficiency]) -> Efficiency
     options |= found
     if not options:
         return None
-    wanted = ui.bound(
-        "probe_sweep", STORED if stored else next(iter(found)), among=[*options, *map(str, _asked(selection))]
-    )
+    wanted = ui.bound("probe_sweep", STORED, among=[STORED, *options, *map(str, _asked(selection))])
     on_show = wanted if wanted in options else next(reversed(options))
     if len(options) > 1:
         titles = {key: _title(key, each) for key, each in options.items()}
@@ -304,8 +302,11 @@ def _differences(found: Efficiency) -> None:
     others = [name for name in found.names if name != found.model]
     if not others:
         return
-    heads = [_labels(count) for count in found.counts]
-    lines = [f"| {ui.escape(found.model)} less | {' | '.join(heads)} |", "|---|" + "--:|" * len(heads)]
+    heads = [ALL if count is None else f"{count:,}" for count in found.counts]
+    lines = [
+        f"| {ui.escape(found.model)} less … at labels a class | {' | '.join(heads)} |",
+        "|---|" + "--:|" * len(heads),
+    ]
     for other in others:
         cells = []
         for count in found.counts:
@@ -313,12 +314,12 @@ def _differences(found: Efficiency) -> None:
             if each is None:
                 cells.append("")
             elif not each.told:
-                cells.append("no difference can be told")
+                cells.append("none can be told")
             else:
                 low, value, high = (f"{100 * v:+.1f}".replace("-", "−") for v in (each.low, each.value, each.high))
                 cells.append(f"**{value}** ({low} to {high})")
         lines.append(f"| {ui.escape(baseline_title(other))} | {' | '.join(cells)} |")
-    st.markdown("**Differences in points,** paired")
+    st.markdown("**Differences in points,** paired; where the interval holds 0, no difference can be told")
     st.markdown("\n".join(lines))
     st.caption(f"Intervals: {DIFFERENCE_INTERVAL.format(unit=found.unit)}. One training seed each.")
 

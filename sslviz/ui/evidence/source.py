@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from sslviz import plots
@@ -11,8 +14,10 @@ from sslviz.evaluation import evidence
 from sslviz.evaluation.baselines import BASELINES, baseline_title
 from sslviz.evaluation.evidence import PROBES, TUNED, Evidence, Row
 from sslviz.evaluation.results import difference_words
+from sslviz.jobs.evidence import NAME as OWN
 from sslviz.methods.registry import METHODS
 from sslviz.ui.page_shell import escape
+from sslviz.ui.selection import models
 
 SHORT = {"linear": "Linear", "knn": "k-NN", "tuned": "Fine-tuned"}
 
@@ -24,12 +29,26 @@ def table_of(dataset: str) -> Evidence | None:
         UserError: its files are damaged.
     """
     path = evidence.path_of(dataset)
-    return _table(dataset, path.stat().st_mtime_ns) if path.is_file() else None
+    if not path.is_file():
+        return None
+    own = [m.path for m in models() if m.dataset == dataset and not m.bundled]
+    files = [(str(folder), evidence.path_of(OWN, folder)) for folder in own]
+    stamps = tuple((folder, file.stat().st_mtime_ns) for folder, file in files if file.is_file())
+    return _table(dataset, path.stat().st_mtime_ns, stamps)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _table(dataset: str, stamp: int) -> Evidence | None:
-    return evidence.load(dataset)
+def _table(dataset: str, stamp: int, own: tuple[tuple[str, int], ...]) -> Evidence | None:
+    """The stored table, and rows of own models that were measured as its rows were."""
+    found = evidence.load(dataset)
+    if found is None:
+        return None
+    parts = list(found.parts)
+    for folder, _ in own:
+        other = evidence.load(OWN, Path(folder))
+        if other and other.protocols == found.protocols and np.array_equal(other.y, found.y):
+            parts += other.parts
+    return replace(found, parts=tuple(sorted(parts, key=lambda part: -part.row.measured["linear"].accuracy)))
 
 
 def protocols(found: Evidence) -> dict[str, str]:

@@ -14,6 +14,7 @@ from sslviz.evaluation.evidence import PROBES, Evidence, Row
 from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.evaluation.results import confusion
 from sslviz.evaluation.tables import FORMATS
+from sslviz.ui import work
 from sslviz.ui.evidence import one_fit, source
 from sslviz.ui.figures import file_names
 
@@ -206,10 +207,29 @@ def _said_of_table(found: Evidence, protocol: str, selection: ui.Selection) -> N
         f"{plots.percent(found.largest_class_share)}. Test images that are also training images: {found.copies:,}."
     )
     if selection.model and selection.model not in {row.name for row in found.rows}:
-        st.caption(
-            f"{ui.escape(selection.model)} is not in this table: `sslviz evidence {found.dataset} --models "
-            f"{ui.escape(selection.model)}` adds its row and keeps the others; the view Labels fits it now."
-        )
+        _own(found, selection)
+
+
+def _own(found: Evidence, selection: ui.Selection) -> None:
+    """A button that measures a model which has no row yet, all other rows as they are."""
+    key = ("row", selection.model, selection.card.get("created", ""), selection.data)
+
+    def measure() -> None:
+        def compute(report: Any) -> dict[str, Any]:
+            return work.call("sslviz.jobs.evidence:measure", report, model=selection.name, dataset=selection.data)
+
+        with ui.plain_errors():
+            ui.worker().submit(key, ui.owner(), compute, seconds=90.0)
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Measure {selection.model}", icon=":material/add_chart:", key="probe_measure", on_click=measure,
+            help="Fits every protocol of this table for this model; minutes on a laptop",
+        )  # fmt: skip
+        if ui.worker().progress(key) is None:
+            st.caption(f"{ui.escape(selection.name)} has no row in this table of {found.title} yet.")
+        else:
+            ui.watch(key)
 
 
 def _compute(found: Evidence, protocol: str) -> None:
