@@ -14,6 +14,7 @@ from sslviz.data.images import ImageSet, describe, load_images, to_float
 from sslviz.data.sampling import largest_class_share
 from sslviz.errors import InputError, UserError
 from sslviz.evaluation import compute, unlabelled
+from sslviz.evaluation import evidence as store
 from sslviz.evaluation.baselines import BASELINES, baseline_title, make_baselines
 from sslviz.evaluation.efficiency import DIFFERENCE_INTERVAL, label_draws
 from sslviz.evaluation.embedding import encode
@@ -335,3 +336,37 @@ def write_differences(found: Evidence) -> dict[str, list[str]]:
 def _agree(value: Any, row: Row | None) -> bool:
     """Whether a card's accuracy is a row's, but for what the optimiser leaves open."""
     return isinstance(value, float) and row is not None and abs(value - row.measured["linear"].accuracy) <= AGREES
+
+
+def measure(model: str, dataset: str, report: Callable[[str, float], None]) -> dict[str, Any]:
+    """Add a row for a model to what is stored of a dataset, all other rows as they were.
+
+    Args:
+        model: its name.
+        dataset: whose table; the images here must be those of the table.
+        report: told what is being done.
+
+    Returns:
+        rows, how many the model's own file has: 1.
+
+    Raises:
+        UserError: no table, other images than the table's, or a model that does not fit.
+    """
+    known = store.load(dataset)
+    if known is None:
+        raise UserError(f"No table of evidence is stored for {dataset}: run `sslviz evidence {dataset}`.")
+    here = describe(dataset)
+    if (here.n_train, here.n_test) != (known.n_train, known.n_test):
+        raise UserError(
+            f"The table is of {known.n_train:,} and {known.n_test:,} images, here are {here.n_train:,} and "
+            f"{here.n_test:,}: run `sslviz data fetch {dataset}` first, so that the row may stand beside the others."
+        )
+    names = tuple(row.name for row in known.rows if row.name in BASELINES)
+    found = build(
+        dataset, models=(model,), baselines=names, known=known, command=f"sslviz evidence {dataset} --models {model}",
+        progress=lambda name, stage, fraction: report(f"{name}: {stage}", fraction),
+    )  # fmt: skip
+    part = found.part(model)
+    own = replace(found, dataset=store.OWN, parts=(part,))
+    store.save(own, checkpoint.find(model))
+    return {"rows": 1}

@@ -24,6 +24,7 @@ from sslviz.files import atomic, writing
 from sslviz.paths import assets_dir
 
 FOLDER = "evidence"  # in the assets
+OWN = "evidence"  # stem of the two files in the folder of a model of one's own
 PROBES = ("linear", "knn")  # with all labels
 FORMAT = 2
 TUNED = "tuned"  # the protocol whose encoder is trained too

@@ -44,10 +44,10 @@ def plot_ranks(
             go.Scatter(
                 x=there, y=y, mode="lines+markers+text", name=plain(row["label"]),
                 line=dict(color=row["colour"], width=5 if thick else 2.5, dash=dash),
-                marker=dict(color=row["colour"], size=31, symbol="circle" if row["kind"] == "model" else "square",
+                marker=dict(color=row["colour"], size=28, symbol="circle" if row["kind"] == "model" else "square",
                             line=dict(width=3 if thick else 0, color="#e76300")),
                 text=[f"<b>{100 * row['accuracies'][p]:.1f}</b>" for p in there],
-                textfont=dict(size=11, color=_ink(row["colour"])), cliponaxis=False,
+                textfont=dict(size=10, color=_ink(row["colour"])), cliponaxis=False,
                 customdata=np.array([number * len(protocols) + p for p in there], np.int32),
                 selected=dict(marker=dict(opacity=1)), unselected=dict(marker=dict(opacity=1)),
                 hovertemplate=[
@@ -58,18 +58,18 @@ def plot_ranks(
         )  # fmt: skip
         if there:
             figure.add_annotation(
-                x=there[-1] if there[-1] == len(protocols) - 1 else len(protocols) - 1, y=y[-1] if there else 0,
-                text=f"<b>{plain(row['label'])}</b>", showarrow=False, xanchor="left", xshift=24,
-                font=dict(color=row["colour"], size=14),
+                x=len(protocols) - 1, y=places[-1][number], text=f"<b>{plain(row['label'])}</b>", showarrow=False,
+                xanchor="left", xshift=20 if there[-1] == len(protocols) - 1 else -10,
+                font=dict(color=row["colour"], size=13),
             )  # fmt: skip
     figure.update_xaxes(
-        tickvals=list(range(len(protocols))), ticktext=[plain(name).replace(" ", "<br>", 1) for name in protocols],
+        tickvals=list(range(len(protocols))), ticktext=[plain(name).replace(" ", "<br>", 1).replace("-t", "-<br>t") for name in protocols],
         side="top", showgrid=False, tickangle=0,
         range=[-0.45, len(protocols) - 0.5],
     )  # fmt: skip
     figure.update_yaxes(showticklabels=False, showgrid=False, range=[len(rows) + 0.6, 0.4])
     figure.update_layout(
-        margin=dict(t=MODE_BAR + 34, b=4, l=8, r=190), clickmode="event+select", dragmode=False, hovermode="closest"
+        margin=dict(t=MODE_BAR + 34, b=4, l=8, r=150), clickmode="event+select", dragmode=False, hovermode="closest"
     )
     return figure
 

@@ -12,9 +12,8 @@ import streamlit as st
 from sslviz import plots
 from sslviz.evaluation import evidence
 from sslviz.evaluation.baselines import BASELINES, baseline_title
-from sslviz.evaluation.evidence import PROBES, TUNED, Evidence, Row
+from sslviz.evaluation.evidence import OWN, PROBES, TUNED, Evidence, Row
 from sslviz.evaluation.results import difference_words
-from sslviz.jobs.evidence import NAME as OWN
 from sslviz.methods.registry import METHODS
 from sslviz.ui.page_shell import escape
 from sslviz.ui.selection import models

@@ -216,7 +216,7 @@ def _own(found: Evidence, selection: ui.Selection) -> None:
 
     def measure() -> None:
         def compute(report: Any) -> dict[str, Any]:
-            return work.call("sslviz.jobs.evidence:measure", report, model=selection.name, dataset=selection.data)
+            return work.call("sslviz.bundled.evidence:measure", report, model=selection.name, dataset=selection.data)
 
         with ui.plain_errors():
             ui.worker().submit(key, ui.owner(), compute, seconds=90.0)

@@ -199,6 +199,8 @@ def _unlabelled(selection: ui.Selection) -> None:
     rows = [row for row in found.rows if row.kind != "baseline"]
     for key, title in MEASURES.items():
         there = [row for row in rows if key in row.unlabelled]
+        if len(there) < 2:
+            continue
         groups = [
             {"label": source.label(row), "colour": source.colour(row), "kind": row.kind, "x": [row.unlabelled[key]],
              "y": [row.measured["linear"].accuracy],
