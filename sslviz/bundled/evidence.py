@@ -182,8 +182,10 @@ class _Job:
         if hasattr(encoder, "fit"):
             tell("fit on images without labels", 0.0)
             encoder.fit(train.x)
-        h = encode(encoder, train.x, progress=lambda share: tell("encode training images", 0.3 * share))
-        h_test = encode(encoder, test.x, progress=lambda share: tell("encode test images", 0.3 + 0.05 * share))
+        h = encode(encoder, train.x, batch_size=64, progress=lambda share: tell("encode training images", 0.3 * share))
+        h_test = encode(
+            encoder, test.x, batch_size=64, progress=lambda share: tell("encode test images", 0.3 + 0.05 * share)
+        )
         y, y_test = train.y.numpy(), test.y.numpy()
         tell("k-NN", 0.35)
         metric = metric_of(encoder)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from sslviz.store.checkpoint import ModelInfo
 
 LABELS, SEEDS = 100, 5  # labels a class, draws
 BASELINE = "whitened patches"
+BATCH = 64  # images encoded at once: wide encoders are quicker with few
 POOL = 2  # a block's h is the mean over each cell of such a grid, as an encoder's own h
 GREY = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 Report = Callable[[str, str, float], None]
@@ -139,7 +139,7 @@ class _Column:
         """Whether the probes of an encoder's h are right (S, M)."""
         if hasattr(encoder, "fit"):
             encoder.fit(self.train.x)
-        return self.probed(encode(encoder, self.some), encode(encoder, self.test.x))
+        return self.probed(*(encode(encoder, images, batch_size=BATCH) for images in (self.some, self.test.x)))
 
     def probed(self, h: np.ndarray, h_test: np.ndarray) -> np.ndarray:
         """Whether probes on h of the needed images are right about the test images (S, M)."""
@@ -175,19 +175,22 @@ def ladder(info: ModelInfo, *, report: Report) -> dict[str, Any]:
     """
     train, test = load_images(info.dataset, "train"), load_images(info.dataset, "test")
     column, model = _Column(train, test), checkpoint.load(info.path)
-    blocks = list(_blocks(model))
-    names = ["pixels", *(f"block {n}" for n in range(1, len(blocks) + 1)), "h"]
-    right, widths = {}, {}
-    for number, name in enumerate(names):
-        report(info.name, name, number / (len(names) + 1))
-        level = _Level(model, blocks[number - 1]) if 0 < number <= len(blocks) else model
-        encoder: Any = make_baselines(None, names=("pixels",))["pixels"] if name == "pixels" else level
-        h, h_test = encode(encoder, column.some), encode(encoder, test.x)
-        right[name], widths[name] = column.probed(h, h_test), h.shape[1]
+    levels_of = _Levels(model)
+    h: dict[str, list[np.ndarray]] = {}
+    for images in (column.some, test.x):
+        report(info.name, f"{len(images):,} images through all levels", 0.3 * bool(h))
+        joined = encode(levels_of, images, batch_size=BATCH)  # all levels side by side
+        for name, part in zip(levels_of.names, np.split(joined, levels_of.ends[:-1], axis=1), strict=True):
+            h.setdefault(name, []).append(part)
     if registry.METHODS[info.method].projector:
-        report(info.name, "z", len(names) / (len(names) + 1))
-        z, z_test = project(model, h), project(model, h_test)
-        right["z"], widths["z"] = column.probed(z, z_test), z.shape[1]
+        h["z"] = [project(model, part) for part in h["h"]]
+    pixels = make_baselines(None, names=("pixels",))["pixels"]
+    h = {"pixels": [encode(pixels, images) for images in (column.some, test.x)]} | h
+    right = {}
+    for number, (name, parts) in enumerate(h.items()):
+        report(info.name, f"probes of {name}", 0.6 + 0.4 * number / len(h))
+        right[name] = column.probed(*parts)
+    widths = {name: parts[0].shape[1] for name, parts in h.items()}
     levels = [
         {"name": name, "width": widths[name]} | _told(each)
         | {"less_h": None if name == "h" else _difference(each, right["h"])}
@@ -206,27 +209,30 @@ def _blocks(model: Any) -> Iterator[nn.Module]:
     yield from (part for part in model.encoder if isinstance(part, nn.ReLU | nn.GELU | nn.SiLU | nn.LeakyReLU))
 
 
-class _Level:
-    """What one part of an encoder puts out, averaged over a grid."""
+class _Levels:
+    """What every part of an encoder puts out, averaged over a grid, and h: side by side.
 
-    def __init__(self, model: Any, part: nn.Module) -> None:
-        self.model, self.part = model, part
+    Attributes:
+        names: of the levels.
+        ends: where each ends among the columns, known once something was encoded.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.parts = model, list(_blocks(model))
+        self.names = [*(f"block {n}" for n in range(1, len(self.parts) + 1)), "h"]
+        self.ends: list[int] = []
 
     def encode(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> (B, D)."""
+        """Images (B, C, H, W) in [0, 1] -> (B, sum of all widths)."""
         kept: list[Tensor] = []
-        handle = self.part.register_forward_hook(lambda module, given, out: kept.append(out))
+        handles = [part.register_forward_hook(lambda module, given, out: kept.append(out)) for part in self.parts]
         try:
             with torch.no_grad():
-                self.model.encode(x)
+                h = self.model.encode(x)
         finally:
-            handle.remove()
-        out = kept[0]
-        return F.adaptive_avg_pool2d(out, POOL).flatten(1) if out.ndim == 4 else out.flatten(1)
-
-
-def path(folder: Path | None = None) -> Path:
-    """Where matrix and ladders are kept."""
-    from sslviz.evaluation.transfer import path_of
-
-    return path_of(folder)
+            for handle in handles:
+                handle.remove()
+        outs = [F.adaptive_avg_pool2d(out, POOL) if out.ndim == 4 else out for out in kept]
+        found = [*(out.flatten(1) for out in outs), h[0] if isinstance(h, tuple) else h]
+        self.ends = np.cumsum([part.shape[1] for part in found]).tolist()
+        return torch.cat(found, dim=1)

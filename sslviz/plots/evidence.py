@@ -63,8 +63,8 @@ def plot_ranks(
                 font=dict(color=row["colour"], size=13),
             )  # fmt: skip
     figure.update_xaxes(
-        tickvals=list(range(len(protocols))), ticktext=[plain(name).replace(" ", "<br>", 1).replace("-t", "-<br>t") for name in protocols],
-        side="top", showgrid=False, tickangle=0,
+        tickvals=list(range(len(protocols))), side="top", showgrid=False, tickangle=0,
+        ticktext=[plain(name).replace(" ", "<br>", 1).replace("-t", "-<br>t") for name in protocols],
         range=[-0.45, len(protocols) - 0.5],
     )  # fmt: skip
     figure.update_yaxes(showticklabels=False, showgrid=False, range=[len(rows) + 0.6, 0.4])

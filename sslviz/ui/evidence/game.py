@@ -12,6 +12,7 @@ from sslviz.ui.evidence import cheat
 
 ORDER = ("penalty", "copies", "batch_norm", "lucky", "trained_along", "metric", "best_epoch", "pretrained")
 OPEN = "open"
+HONEST = "above the largest class"
 
 
 def show(selection: ui.Selection, stored: dict[str, Any] | None) -> None:
@@ -40,7 +41,8 @@ def show(selection: ui.Selection, stored: dict[str, Any] | None) -> None:
     )  # fmt: skip
     checks = cheat.merged(stored["checks"], broken["checks"])
     if named == OPEN:
-        cheat.draw_checks(checks, verdicts=False)
+        # the honest score stands in one of them
+        cheat.draw_checks([check for check in checks if check["rule"] != HONEST], verdicts=False)
     else:
         _reveal(selection, stored, sin, named, checks)
     _turn(number, len(there))
@@ -63,9 +65,9 @@ def _reveal(
     """The verdict, the panel with its digests, the honest score and the public case."""
     broken = stored["sins"][sin]
     if named == sin:
-        st.success(f"Yes: {SINS[sin].title.lower()}.", icon=":material/check_circle:")
+        st.success(f"Yes. {SINS[sin].title}.", icon=":material/check_circle:")
     else:
-        st.warning(f"It was another one: {SINS[sin].title.lower()}.", icon=":material/search:")
+        st.warning(f"It was another one. {SINS[sin].title}.", icon=":material/search:")
     left, right = st.columns((11, 9), gap="large")
     with left:
         cheat.draw_checks(checks)
