@@ -9,6 +9,7 @@ if __name__ == "__main__":  # the script that every visit runs
 else:  # what the server starts, once
     from starlette.middleware import Middleware
 
-    from sslviz import serving
+    from sslviz import phones, serving
 
-    app = st.App(__file__, lifespan=serving.lifespan, middleware=[Middleware(serving.LoadAhead)])
+    middleware = [Middleware(phones.Phones), Middleware(serving.LoadAhead)]
+    app = st.App(__file__, lifespan=serving.lifespan, middleware=middleware)

@@ -93,6 +93,7 @@ st.markdown(
 )
 
 st.subheader("Where to begin", anchor=False)
+ui.tour.again()
 doors = st.grid(3, min_column_width=240, gap="medium")
 TEXTS = {
     "vae": "Squeeze an image through a few numbers, then walk, mix and sample in the space between.",

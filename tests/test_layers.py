@@ -22,7 +22,7 @@ LAYERS = (
     {"jobs"},
     {"plots"},
     {"bundled"},
-    {"cli", "ui", "serving"},
+    {"cli", "ui", "serving", "phones"},
 )
 PLOTS = {"errors", "data"}
 # pages read these before torch is there

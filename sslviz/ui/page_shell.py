@@ -56,6 +56,8 @@ class PageInfo:
     also: tuple[str, ...] = ()  # further stages that it stands for
     model: bool = True  # whether it shows a model of images, so that one can be chosen
     wants: str = ""  # what a model's method must have to be shown, an attribute of its MethodInfo; "": any method
+    section: str = "The path"  # of the navigation
+    tour: str = ""  # what the tour says is to be pressed on it
     needs: tuple[str, ...] = ()  # modules that take long to import, loaded as soon as its address is asked for
 
 
@@ -67,6 +69,8 @@ PAGES = {
         "Self-supervised learning, seen",
         "What does a network know about images that nobody labelled?",
         "image",
+        section="",
+        tour="Press another image under “An image x”: its numbers h, its neighbours and its place on the map follow.",
     ),
     "vae": PageInfo(
         "pages/vae.py",
@@ -77,6 +81,7 @@ PAGES = {
         "decode",
         wants="decoder",
         needs=("torch",),
+        tour="Move the pointer over the plane, or press “One head” among the views: a common mistake, step by step.",
     ),
     "contrastive": PageInfo(
         "pages/contrastive.py",
@@ -87,6 +92,7 @@ PAGES = {
         "augment",
         also=("project",),
         needs=("torch",),
+        tour="Press “New pair”, then “Collapse” among the views: what is left when nothing pushes images apart.",
     ),
     "embeddings": PageInfo(
         "pages/embeddings.py",
@@ -95,6 +101,7 @@ PAGES = {
         "Map",
         "Does the map keep neighbours together?",
         "map",
+        tour="Press a point of the map, then one of its neighbours on the right, and walk on.",
     ),
     "probe": PageInfo(
         "pages/probe.py",
@@ -104,6 +111,7 @@ PAGES = {
         "Does the representation transfer, or would anything have done?",
         "probe",
         needs=("sslviz.evaluation.probes", "sklearn.metrics"),
+        tour="Choose few labels and fit the probe: the bars of the baselines say what it is worth.",
     ),
     "train": PageInfo(
         "pages/train.py",
@@ -113,6 +121,7 @@ PAGES = {
         "Can it learn from images alone, while you watch?",
         "encoder",
         model=False,
+        tour="Press “Train” with half a minute of budget, and watch the pictures change.",
     ),
     "language": PageInfo(
         "pages/language.py",
@@ -122,17 +131,29 @@ PAGES = {
         "Which word belongs in the gap, and how does the network come to it?",
         "fill",
         TEXT_PATH,
+        section="The same with words",
         needs=("sslviz.ui.language.vectors", "sslviz.ui.language.compare"),
+        tour="Press a word of the sentence to hide it: the model says what it would put there.",
+    ),
+    "review": PageInfo(
+        "pages/review.py",
+        "Review: on one page",
+        ":material/checklist:",
+        "Review",
+        "What goes in, what is done to it, what comes out, and what goes wrong most often?",
+        "",
+        model=False,
+        section="All of it",
+        tour="Choose an answer before you look: what goes wrong appears under it. “In class” asks phones.",
     ),
 }
 
 
 def navigation() -> Any:
     """Register the pages; the page that comes back is the one that the address asks for."""
-    sections: dict[str, list] = {"": [], "The path": [], "The same with words": []}
+    sections: dict[str, list] = {}
     for key, page in PAGES.items():
-        section = "" if key == "home" else "The path" if page.path is PATH else "The same with words"
-        sections[section].append(
+        sections.setdefault(page.section, []).append(
             st.Page(page.file, title=page.name, icon=page.icon, url_path=key, default=key == "home", help=page.question)
         )
     return st.navigation(sections)
@@ -157,6 +178,9 @@ def begin_page(key: str) -> None:
             st.markdown(page.question)
         _path_strip(page)
         address.begin(key)
+    from sslviz.ui import tour  # it knows the pages
+
+    tour.strip(key)
 
 
 def _path_strip(page: PageInfo) -> None:

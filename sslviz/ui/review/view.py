@@ -1,0 +1,85 @@
+"""The page of revision: the sheet with what there is of its figures, its scripts, and the sheet as a file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from sslviz import ui
+from sslviz.bundled.review import SUBJECTS
+from sslviz.ui import work
+from sslviz.ui.review.sheet import CSS, document, sheet
+
+KEY, SECONDS = ("review",), 60.0
+SIZES = ""  # of `figures.compute`; tests make do with less
+TITLE = "Self-supervised learning, revised"
+
+
+def figures() -> tuple[dict[str, Any] | None, bool]:
+    """The figures as far as they stand, and whether they all do; computed once a server, with progress."""
+    kept = _kept()
+    if "figures" in kept:
+        return kept["figures"], True
+    now = ui.worker().progress(KEY)
+
+    def compute(report: Any) -> dict[str, Any]:
+        return work.call("sslviz.bundled.review.figures:compute", report, found=report.found, sizes=SIZES)
+
+    def ask() -> None:
+        with ui.plain_errors():
+            ui.worker().submit(KEY, ui.owner(), compute, seconds=SECONDS)
+
+    if now is None:
+        ask()
+    if now is not None and now.state == "done":
+        kept["figures"] = now.result
+        return now.result, True
+    now = ui.watch(KEY)
+    if now is not None and now.state in ("failed", "stopped"):
+        st.button("Compute the figures again", icon=":material/refresh:", on_click=ask)
+    return (now.result if now is not None else None), False
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> dict[str, Any]:
+    return {}
+
+
+def one_page() -> None:
+    """The sheet, what it takes along, and the scripts."""
+    with st.container(key="review_head"):
+        found, whole = figures()
+        _export(found, whole=whole)
+    st.html(CSS)
+    st.html(sheet(found))
+    with st.expander("Reproduce", icon=":material/terminal:"):
+        for subject in SUBJECTS:
+            st.markdown(f"**{ui.escape(subject.name)}.** `python -m sslviz.bundled.review.scripts.{subject.key}`")
+            st.code(subject.script.read_text(encoding="utf-8"), language="python")
+
+
+def _export(found: dict[str, Any] | None, *, whole: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.download_button(
+            "Save as one file",
+            document(found, title=TITLE, said=_said()) if found and whole else "",
+            "sslviz-revision.html",
+            "text/html",
+            icon=":material/download:",
+            key="review_save",
+            disabled=not whole,
+            on_click="ignore",
+        )
+        st.caption(
+            "Guess before each picture of a mistake. The browser's print makes two sheets of it."
+            if whole
+            else "Printing and saving wait until all figures stand."
+        )
+
+
+def _said() -> str:
+    from importlib.metadata import version
+
+    return f"Computed by sslviz {version('sslviz')}, {datetime.now(UTC):%Y-%m-%d}."

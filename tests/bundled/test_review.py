@@ -1,0 +1,78 @@
+"""The page of revision: symbols tied to lines, captions without typed figures, answers that follow the figures, "
+"scripts."""
+
+import re
+import runpy
+import string
+import sys
+
+import pytest
+
+from sslviz.bundled.review import SCRIPTS, SLOTS, SUBJECTS
+from sslviz.bundled.review.lines import line_of
+from sslviz.bundled.review.questions import ASKED, questions_of
+
+CAPTIONS = {*SLOTS, "pretext", "transfer", "wrong"}
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.key)
+def test_every_symbol_is_computed_on_the_line_that_is_named(subject):
+    for tied in subject.tied:
+        line = line_of(tied.target, tied.has)
+        assert tied.has in line.code and line.number > 0
+    assert subject.object and subject.problem and subject.fragile and set(subject.captions) == CAPTIONS
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.key)
+def test_no_caption_has_a_typed_figure(subject):
+    """What is left of a template without its fields has no digit, so every figure is one that was computed."""
+    for slot, template in subject.captions.items():
+        words = "".join(text for text, *_ in string.Formatter().parse(template))
+        assert not re.search(r"\d", words), (slot, words)
+
+
+def test_a_line_that_has_gone_is_an_error():
+    with pytest.raises(LookupError, match="no line of"):
+        line_of("sslviz.methods.losses:elbo", "no such thing")
+    with pytest.raises(LookupError, match="there is no"):
+        line_of("sslviz.methods.losses:nothing", "x")
+
+
+BOUNDS = {"shared_elbo": 0.0, "own_elbo": 100.0}
+
+
+@pytest.mark.parametrize(("worse", "right"), [(-1, 0), (1, 1), (5, 2), (27, 3)])
+def test_which_answer_is_right_follows_the_bound(worse, right):
+    assert ASKED["vae"]({"shared_elbo": 100.0 + worse, "own_elbo": 100.0})[2] == right
+
+
+@pytest.mark.parametrize(("without", "right"), [(0.1, 0), (0.5, 1), (0.85, 2), (0.95, 3)])
+def test_which_answer_is_right_follows_k_nn(without, right):
+    assert ASKED["simclr"]({"knns": [without, 0.93, 0.84], "classes": 10})[2] == right
+
+
+def test_which_answer_is_right_follows_the_other_figures():
+    assert [ASKED["moco"]({"gain": gain})[2] for gain in (-0.01, 0.005, 0.03, 0.2)] == [0, 1, 2, 3]
+    assert [ASKED["mlm"]({"own": 0.4, "leak": leak})[2] for leak in (0.1, 0.42, 0.7, 0.99)] == [0, 1, 2, 3]
+    assert [ASKED["clm"]({"shift": [0.4, now]})[2] for now in (0.01, 0.1, 0.4, 0.6)] == [0, 1, 2, 3]
+    assert ASKED["nsp"]({"kinds": {"follows": 0.9, "another": 0.8, "swapped": 0.3}})[2] == 2
+    few = {"few": {"a": 0.3, "b": 0.6, "c": 0.5}, "few_labels": 10, "few_draws": 5}
+    (question,) = questions_of(few)
+    assert question.right == 1 and "b 60.0 %" in question.result
+
+
+SHORT = pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.key)
+
+
+@SHORT
+def test_a_script_is_short_and_says_what_it_does(subject):
+    text = subject.script.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 30 and text.startswith('"""')
+
+
+@pytest.mark.slow
+@SHORT
+def test_every_script_runs_as_it_stands(subject, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(subject.script)])
+    runpy.run_path(str(SCRIPTS / f"{subject.key}.py"), run_name="__main__")
+    assert re.search(r"\d\.\d", capsys.readouterr().out)
