@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +97,13 @@ def test_the_light_page_and_what_is_handed_on(server):
     for path, method, query in (("/", "GET", b"data=mnist"), ("/vae", "GET", b"room=x"), ("/room/A/state", "GET", b"")):
         assert ask(server, path, method=method, query=query)[0] is None
     assert server.site.paths == ["/", "/vae", "/room/A/state"]
+
+
+@pytest.mark.slow
+def test_two_hundred_phones_over_loopback_wait_little_and_memory_stays_flat():
+    script = Path(__file__).parent / "benchmarks" / "rooms.py"
+    command = [sys.executable, str(script), "--phones=200", "--seconds=8", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = json.loads(run.stdout)
+    assert found["requests"] > 800 and found["answers"] > 300
+    assert found["p95"] < 1.0 and found["grown"] < 8

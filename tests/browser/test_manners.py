@@ -22,6 +22,8 @@ PLACES = (
     "language",
     "language?language_view=Attention",
     "language?language_view=Sentences",
+    "review",
+    "review?review_view=In+class",
 )
 PAGES = {place.partition("?")[0]: place for place in reversed(PLACES)}  # the first place of each page
 WIDTHS = (390, 800, 1440)
@@ -93,6 +95,7 @@ def moves(page, name: str) -> None:
         "probe": ("probe_view=Labels", "probe_draws=4"),
         "train": ("method=vae", "train_minutes=1.5"),
         "language": ("language_view=Attention",),
+        "review": ("review_view=In+class",),
     }
     if name == "":
         page.get_by_role("button", name="5, test image").first.click()
@@ -122,6 +125,8 @@ def moves(page, name: str) -> None:
         page.get_by_label("Budget (minutes)").press("Enter")
     elif name == "language":
         control(page, "Attention").click()
+    elif name == "review":
+        control(page, "In class").click()
     until(page, lambda: all(part in page.url for part in said[name]))
     settle(page)
 
