@@ -1,4 +1,4 @@
-"""The page of revision in a browser: on paper, as a file without a network, two phones and a late third, and the tour."""
+"""The page of revision in a browser: on paper, as a file without a network, phones of a room, and the tour."""
 
 import re
 
