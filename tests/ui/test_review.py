@@ -1,50 +1,18 @@
 """The sheet as HTML: figures only from what was computed, formulas without scripts, what is missing said, bars "
 "escaped."""
 
-import copy
 import re
 import xml.dom.minidom
 from html import unescape
 
-import numpy as np
 import pytest
+from tinyreview import figures
 
 from sslviz.bundled.review import SUBJECTS, subject
-from sslviz.data.packing import pack
 from sslviz.jobs.rooms import Standing
 from sslviz.ui.review import room
 from sslviz.ui.review.mathml import mathml
 from sslviz.ui.review.sheet import document, sheet
-
-PIXELS = {"kind": "images", "x": pack(np.arange(4 * 16, dtype=np.uint8).reshape(4, 1, 4, 4)), "columns": 2}
-PICTURES = {
-    "input": PIXELS,
-    "process": {"kind": "matrix", "values": [[1.0, -0.2], [0.1, 0.9]]},
-    "outcome": {"kind": "bars", "labels": ["<b>", "ocean"], "values": [0.7, 0.1]},
-    "wrong": {"kind": "curve", "title": "k", "curves": [{"name": "with", "x": [0, 9], "y": [0.5, 0.25]}]},
-}
-NUMBERS = {"gain": 0.21, "leak": 0.93, "own": 0.47, "shift": [0.31, 0.02], "knns": [0.79, 0.94, 0.84], "classes": 13}
-NUMBERS |= {"kinds": {"follows": 0.83, "another": 0.71, "swapped": 0.29}}
-
-
-def figures(factor=1):
-    """Figures of all subjects: each number is another one, by a factor."""
-    import string
-
-    subjects = {}
-    for number, each in enumerate(SUBJECTS):
-        names = {name for text in each.captions.values() for _, name, *_ in string.Formatter().parse(text) if name}
-        values = {name: factor * (number + 17 + place) for place, name in enumerate(sorted(names))}
-        row = {"pretext": f"{factor * 31}", "transfer": f"{factor * 37}", "baseline": f"{factor * 41}", "protocol": "p"}
-        subjects[each.key] = {
-            "missing": "", "model": "m", "values": values | NUMBERS | {"row": row}, "pictures": copy.deepcopy(PICTURES),
-        }  # fmt: skip
-    rows = [{"key": key, "model": "m"} | found["values"]["row"] for key, found in subjects.items()]
-    few = {"one": factor * 0.013, "other": factor * 0.019}
-    return {
-        "subjects": subjects, "rows": rows, "few": few, "few_labels": factor * 23, "few_draws": factor * 29,
-        "interval": "95 %",
-    }  # fmt: skip
 
 
 def numbers(html):
