@@ -110,7 +110,6 @@ PAGES = {
         "Probe",
         "Does the representation transfer, or would anything have done?",
         "probe",
-        needs=("sslviz.evaluation.probes", "sklearn.metrics"),
         tour="Choose few labels and fit the probe: the bars of the baselines say what it is worth.",
     ),
     "train": PageInfo(
