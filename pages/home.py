@@ -97,10 +97,13 @@ ui.tour.again()
 doors = st.grid(3, min_column_width=240, gap="medium")
 TEXTS = {
     "vae": "Squeeze an image through a few numbers, then walk, mix and sample in the space between.",
+    "contrastive": "Draw two views of an image, see every pair of a batch compared, and drag the temperature.",
     "embeddings": f"See {len(images.y):,} images laid out by a network that was told no classes, and test what the map "
     "hides.",
     "probe": "Freeze the network, train one linear layer on top, and compare with the same layer on pixels and on "
     "features that were not learnt.",
+    "language": "Hide a word of your own sentence, and see what BERT puts there and where it looks.",
+    "review": "Every method on one sheet, with the step that goes wrong most often: guess, then see.",
 }
 for key, text in TEXTS.items():
     with doors.cell():

@@ -47,7 +47,7 @@ RECIPES: dict[str, tuple[str, str, dict, dict]] = {
     "moco-cifar10-laptop": ("moco", "cifar10", {"epochs": 48.0}, {}),
 }
 # trained on a GPU by the command on their cards, and finished here: `sslviz models finish FOLDER`
-FINISHED = ("simclr-cifar10-resnet", "moco-cifar10-resnet", "bert-mini")
+FINISHED = ("simclr-cifar10-resnet", "moco-cifar10-resnet", "simclr-fashion-resnet", "moco-fashion-resnet", "bert-mini")
 # one model a dataset keeps its encoder's earlier weights
 WITH_HISTORY = ("simclr-mnist", "simclr-fashion", "simclr-cifar10-laptop")
 ALMOST = "The command gives these points again, but for rounding: h differs in its last digits between processors."
@@ -86,7 +86,7 @@ def recipe(name: str) -> TrainConfig:
     return replace(config, model=replace(config.model, **changes))
 
 
-def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
+def finish(folder: Path, *, keep_baselines: bool = False, compact: bool = False) -> dict[str, Any]:
     """Evaluate a trained model on the full sets and write what the app shows before anything is computed.
 
     The weights are rounded to half precision first, without what only training needs (MoCo's key side and queue), and
@@ -97,6 +97,7 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
         folder: of the model, as `fit` has left it, here or on another machine.
         keep_baselines: take from the card the baselines that it has, which an earlier call has evaluated for this or
             for another model: the untrained model hangs on shape and seed alone, the others on dataset and seed.
+        compact: round convolutions and matrices to eight bits (float8, three of them mantissa), half the size.
 
     Returns:
         the card, with "results": a VAE's nats per image, and for all models the accuracy of a linear and of a k-NN
@@ -112,7 +113,8 @@ def finish(folder: Path, *, keep_baselines: bool = False) -> dict[str, Any]:
     train, test = (load_images(card["dataset"], split) for split in ("train", "test"))
     bundled = load_images(card["dataset"], "test", bundled=True)
     _check_full(card["dataset"], train, test)
-    checkpoint.save(checkpoint.load(folder), folder, card=card, dtype=torch.float16, training=False)
+    matrices = torch.float8_e4m3fn if compact else None
+    checkpoint.save(checkpoint.load(folder), folder, card=card, dtype=torch.float16, matrices=matrices, training=False)
     model, seed = checkpoint.load(folder), card["seed"]
     results: dict[str, Any] = model.evaluate(test.x, seed=seed) if about.evaluation else {}
     sets, known = (labelled_images(train), labelled_images(test)), (encode(model, train.x), encode(model, test.x))

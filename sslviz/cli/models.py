@@ -131,7 +131,11 @@ def models_build(names: Positional[tuple[str, ...]] = (), *, out: Path | None = 
 
 
 def models_finish(
-    folders: Positional[tuple[Path, ...]], *, corpus: Path | None = None, keep_baselines: bool = False
+    folders: Positional[tuple[Path, ...]],
+    *,
+    corpus: Path | None = None,
+    keep_baselines: bool = False,
+    compact: bool = False,
 ) -> None:
     """Evaluate trained models on the full sets, and write cards, representations, predictions and maps.
 
@@ -140,11 +144,16 @@ def models_finish(
             precision, a language model to eight bits a weight.
         corpus: for a language model: folder that `python -m sslviz.bundled.corpus` has written, which it learnt from.
         keep_baselines: take the baselines from the card, where an earlier call has put them.
+        compact: round a model of images to eight bits a weight too.
     """
     from sslviz.bundled.recipes import finish, finish_language
 
     if not folders:
         raise UserError("Name at least one folder of a model.")
     for folder in folders:
-        card = finish_language(folder, corpus) if corpus else finish(folder, keep_baselines=keep_baselines)
+        card = (
+            finish_language(folder, corpus)
+            if corpus
+            else finish(folder, keep_baselines=keep_baselines, compact=compact)
+        )
         answer({"model": card["name"]} | card["results"], True)

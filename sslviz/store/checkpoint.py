@@ -356,6 +356,7 @@ def save(
     *,
     card: dict[str, Any],
     dtype: "torch.dtype | None" = None,
+    matrices: "torch.dtype | None" = None,
     training: bool = True,
 ) -> Path:
     """Write a model's weights, config and card into a folder, each file whole or not at all.
@@ -365,6 +366,7 @@ def save(
         folder: made when it is not there; other files in it (history) stay.
         card: must have "dataset"; "name" and "method" are filled in.
         dtype: of the floating-point tensors on disk (default as they are).
+        matrices: of those with two dimensions or more (default as `dtype`).
         training: whether to write what only training needs (see `training_only`).
 
     Raises:
@@ -374,7 +376,7 @@ def save(
     with writing(folder):
         if not model.write_files(folder):
             keep = all_tensors if training else partial(_needed, model)
-            save_weights(model, folder / WEIGHTS, dtype=dtype, keep=keep)
+            save_weights(model, folder / WEIGHTS, dtype=dtype, matrices=matrices, keep=keep)
             write_json({"method": model.method, "model": plain(model.config)}, folder / CONFIG)
             card = _named(card)
         write_json(card, folder / CARD)
