@@ -102,7 +102,7 @@ TEXTS = {
     "hides.",
     "probe": "Freeze the network, train one linear layer on top, and compare with the same layer on pixels and on "
     "features that were not learnt.",
-    "language": "Hide a word of your own sentence, and see what BERT puts there and where it looks.",
+    "language": "Hide a word of your own sentence, and see what a model puts there and where it looks.",
     "review": "Every method on one sheet, with the step that goes wrong most often: guess, then see.",
 }
 for key, text in TEXTS.items():

@@ -54,6 +54,16 @@ def test_half_precision_on_disk_is_float32_in_memory(tmp_path):
         torch.testing.assert_close(again.state_dict()[key], value, atol=1e-3, rtol=1e-3)
 
 
+def test_matrices_of_eight_bits_on_disk_are_float32_in_memory(tmp_path):
+    model = build("simclr", CONFIGS["simclr"], seed=0)
+    path = save(model, tmp_path / "m", card={"dataset": "mnist"}, dtype=torch.float16, matrices=torch.float8_e4m3fn)
+    stored, again = load_file(path / WEIGHTS), load(path).state_dict()
+    for key, value in model.state_dict().items():
+        if value.is_floating_point():
+            assert stored[key].dtype == (torch.float8_e4m3fn if value.ndim > 1 else torch.float16)
+            torch.testing.assert_close(again[key], value, atol=2e-3, rtol=2**-4)  # half a step of three bits
+
+
 def test_an_untrained_model_has_the_same_shape_and_its_seed(folder):
     untrained, again, other = (load(f"random-{folder}", seed=seed) for seed in (0, 0, 1))
     trained = load(folder)
