@@ -28,6 +28,7 @@ from sslviz.store.checkpoint import ModelInfo
 
 LABELS, SEEDS = 100, 5  # labels a class, draws
 BASELINE = "whitened patches"
+KINDS = ("random", "pixels", BASELINE)
 BATCH = 64  # images encoded at once: wide encoders are quicker with few
 POOL = 2  # a block's h is the mean over each cell of such a grid, as an encoder's own h
 GREY = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
@@ -69,32 +70,31 @@ def matrix(known: dict[str, Any], *, report: Report) -> Iterator[dict[str, Any]]
         the whole so far, after each cell that was measured.
     """
     infos = [info for info in checkpoint.list_models("image") if info.bundled and info.dataset in DATASETS]
-    names = [*(info.name for info in infos), "random", "pixels", BASELINE]
-    found: dict[str, Any] = known | {"protocol": _protocol(), "columns": dict(known.get("columns", {}))}
+    infos.sort(key=lambda info: info.card.get("parameters", 0))  # quick ones first
+    by_name = {info.name: info for info in infos}
+    names = [*KINDS, *by_name]
     cells = {name: dict(known.get("cells", {}).get(name, {})) for name in names}
+    found: dict[str, Any] = known | {"protocol": _protocol(), "columns": dict(known.get("columns", {}))}
+    found |= {"rows": [_row(info) for info in infos] + _rows_of_baselines(), "cells": cells}
     for place, dataset in enumerate(DATASETS):
         opening = checkpoint.opens_with([info for info in infos if info.dataset == dataset])
-        stamps = {name: _stamp(next((i for i in infos if i.name == name), opening), name) for name in names}
-        if all(cells[name].get(dataset, {}).get("stamp") == stamps[name] for name in names):
+        stamps = {name: _stamp(by_name.get(name, opening), name) for name in names}
+        lacking = [name for name in names if cells[name].get(dataset, {}).get("stamp") != stamps[name]]
+        if not lacking:
             continue
         train, test = load_images(dataset, "train"), load_images(dataset, "test")
-        job = _Column(train, test)
+        job, patches = _Column(train, test), None
         found["columns"][dataset] = {
             "title": DATASETS[dataset].title, "n_test": len(test), "n_train": len(train), "test_source": test.source,
         }  # fmt: skip
-        kinds = ("random", "pixels", BASELINE)
-        baselines = make_baselines(checkpoint.load(opening.path), names=kinds) if opening else {}
-        right: dict[str, np.ndarray] = {}
-        for number, name in enumerate([BASELINE, *(n for n in names if n != BASELINE)]):
+        baselines = make_baselines(checkpoint.load(opening.path), names=KINDS) if opening else {}
+        for number, name in enumerate([BASELINE, *(name for name in lacking if name != BASELINE)]):
             report(name, dataset, (place + number / len(names)) / len(DATASETS))
-            info = next((i for i in infos if i.name == name), None)
-            encoder = Adapted(checkpoint.load(info.path)) if info else baselines[name]
-            right[name] = job.right(encoder)
-            cell = _told(right[name]) | {"stamp": stamps[name]}
+            right = job.right(Adapted(checkpoint.load(by_name[name].path)) if name in by_name else baselines[name])
+            patches = right if patches is None else patches
+            cells[name][dataset] = _told(right) | {"stamp": stamps[name]}
             if name != BASELINE:
-                cell["less_patches"] = _difference(right[name], right[BASELINE])
-            cells[name][dataset] = cell
-            found |= {"rows": [_row(info) for info in infos] + _rows_of_baselines(), "cells": cells}
+                cells[name][dataset]["less_patches"] = _difference(right, patches)
             yield found
 
 
@@ -104,9 +104,7 @@ def _row(info: ModelInfo) -> dict[str, str]:
 
 
 def _rows_of_baselines() -> list[dict[str, str]]:
-    return [
-        {"name": name, "method": "", "kind": "baseline", "pretrained_on": ""} for name in ("random", "pixels", BASELINE)
-    ]
+    return [{"name": name, "method": "", "kind": "baseline", "pretrained_on": ""} for name in KINDS]
 
 
 def _protocol() -> str:
