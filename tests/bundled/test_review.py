@@ -8,25 +8,25 @@ import sys
 
 import pytest
 
-from sslviz.bundled.review import SCRIPTS, SLOTS, SUBJECTS
+from sslviz.bundled.review import SCRIPTS, SLOTS, SUBJECTS, subject
 from sslviz.bundled.review.lines import line_of
 from sslviz.bundled.review.questions import ASKED, questions_of
 
 CAPTIONS = {*SLOTS, "pretext", "transfer", "wrong"}
 
 
-@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.key)
-def test_every_symbol_is_computed_on_the_line_that_is_named(subject):
-    for tied in subject.tied:
+@pytest.mark.parametrize("each", SUBJECTS, ids=lambda each: each.key)
+def test_every_symbol_is_computed_on_the_line_that_is_named(each):
+    for tied in each.tied:
         line = line_of(tied.target, tied.has)
         assert tied.has in line.code and line.number > 0
-    assert subject.object and subject.problem and subject.fragile and set(subject.captions) == CAPTIONS
+    assert each.object and each.problem and each.fragile and set(each.captions) == CAPTIONS
 
 
-@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.key)
-def test_no_caption_has_a_typed_figure(subject):
+@pytest.mark.parametrize("each", SUBJECTS, ids=lambda each: each.key)
+def test_no_caption_has_a_typed_figure(each):
     """What is left of a template without its fields has no digit, so every figure is one that was computed."""
-    for slot, template in subject.captions.items():
+    for slot, template in each.captions.items():
         words = "".join(text for text, *_ in string.Formatter().parse(template))
         assert not re.search(r"\d", words), (slot, words)
 
@@ -61,18 +61,43 @@ def test_which_answer_is_right_follows_the_other_figures():
     assert question.right == 1 and "b 60.0 %" in question.result
 
 
-SHORT = pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.key)
+SHORT = pytest.mark.parametrize("each", SUBJECTS, ids=lambda each: each.key)
 
 
 @SHORT
-def test_a_script_is_short_and_says_what_it_does(subject):
-    text = subject.script.read_text(encoding="utf-8")
+def test_a_script_is_short_and_says_what_it_does(each):
+    text = each.script.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 30 and text.startswith('"""')
 
 
 @pytest.mark.slow
 @SHORT
-def test_every_script_runs_as_it_stands(subject, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", [str(subject.script)])
-    runpy.run_path(str(SCRIPTS / f"{subject.key}.py"), run_name="__main__")
+def test_every_script_runs_as_it_stands(each, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(each.script)])
+    runpy.run_path(str(SCRIPTS / f"{each.key}.py"), run_name="__main__")
     assert re.search(r"\d\.\d", capsys.readouterr().out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["nsp", "clm"])
+def test_rows_of_models_that_may_not_be_here_stand_when_they_are(key, monkeypatch):
+    """The masked model under a causal mask, and with a new head, in place of trained ones."""
+    from sslviz.bundled.review import figures, text
+    from sslviz.language import begin, model
+    from sslviz.ui.review.sheet import sheet
+
+    base = model.BUNDLED_MASKED
+    tokenizer = model.load_tokenizer(base)
+    causal = model.CausalLM(begin.read_causal(base).eval(), tokenizer, base)
+    pairs = model.NextSentence(begin.read_next_sentence(base).eval(), tokenizer, base)
+    monkeypatch.setattr(text.model, "load_causal", lambda path: causal)
+    monkeypatch.setattr(text.model, "load_next_sentence", lambda path: pairs)
+    info = text.model_of(subject("mlm"))
+    monkeypatch.setattr(figures, "model_of", lambda each: info)
+    found = figures._one(subject(key), text.of_subject, figures.SMALL)
+    assert not found["missing"] and found["values"]["row"]["pretext"]
+    known = {"subjects": {key: found}, "rows": [{"key": key, "model": "m"} | found["values"]["row"]], "interval": ""}
+    assert sheet(known).count(f'name="rv-{key}"') in (3, 4)
+    if key == "clm":
+        seen = found["pictures"]["process"]["values"]
+        assert all(value == 0 for i, row in enumerate(seen) for value in row[i + 1 :])  # nothing from the right

@@ -25,7 +25,7 @@ from sslviz.language.sentence import mask_text, tokens_of
 from sslviz.store import checkpoint
 from sslviz.store.checkpoint import ModelInfo
 
-TOP = 4  # words that are shown
+TOP, LONGEST = 4, 126  # words that are shown; tokens that are read of a sentence
 
 
 def model_of(subject: Subject) -> ModelInfo | None:
@@ -137,7 +137,7 @@ def _causal(path: Path, sizes: Any) -> dict[str, Any]:
     """Of a left-to-right model: what follows a beginning, what it attends to, next words, and labels not shifted."""
     network = model.load_causal(path)
     guesses = next_word(network, BEGINNING, top_k=TOP)
-    ids = network.tokenizer(BEGINNING, return_tensors="pt")["input_ids"]
+    ids = _from_left(network, BEGINNING)
     attention = network.model(input_ids=ids, output_attentions=True).attentions[-1][0].mean(0)  # (L, L)
     tokens = network.tokenizer.convert_ids_to_tokens(ids[0])
     texts = _texts(sizes)
@@ -160,12 +160,20 @@ def _causal(path: Path, sizes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _from_left(network: Any, text: str) -> Tensor:
+    """Tokens of a text (1, L) as a left-to-right model reads them: what begins a sentence first, and no end."""
+    tokenizer = network.tokenizer
+    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
+    ids = tokenizer(text, add_special_tokens=False, truncation=True, max_length=LONGEST, verbose=False)["input_ids"]
+    return torch.tensor([([] if first is None else [first]) + ids])
+
+
 @torch.no_grad()
 def _shifts(network: Any, texts: list[str]) -> tuple[float, float, int]:
     """Share of tokens that come first in what their left neighbour predicts, and in what they predict themselves."""
     right, wrong, count = 0, 0, 0
     for text in texts:
-        ids = network.tokenizer(text, return_tensors="pt", truncation=True, max_length=128)["input_ids"][0]
+        ids = _from_left(network, text)[0]
         best = network.model(input_ids=ids[None]).logits[0].argmax(1)  # (L,)
         right += int((best[:-1] == ids[1:]).sum())
         wrong += int((best[:-1] == ids[:-1]).sum())
@@ -180,7 +188,7 @@ def _left_vectors(encoder: Any, texts: tuple[str, ...], progress: Callable[[floa
         return encoder.encode(texts)
     rows: list[Tensor] = []
     for text in texts:
-        ids = encoder.tokenizer(text, return_tensors="pt", truncation=True, max_length=128)["input_ids"]
+        ids = _from_left(encoder, text)
         rows.append(encoder.model(input_ids=ids, output_hidden_states=True).hidden_states[-1][0].mean(0))
         progress(len(rows) / len(texts))
     return torch.stack(rows).float().numpy()

@@ -10,7 +10,7 @@ from sslviz.language.predict import fill
 from sslviz.language.topics import load_topics
 from sslviz.methods.losses import masked_cross_entropy
 
-model = language.load("bert-mini")
+model = language.load(language.BUNDLED_MASKED)
 for guess in fill(model, "The ship sailed across the [MASK].", top_k=3)[0].predictions:
     print(f"{guess.token:10} {guess.probability:.3f}")
 
