@@ -16,6 +16,7 @@ PICTURES = {
     "wrong": {"kind": "curve", "title": "k", "curves": [{"name": "with", "x": [0, 9], "y": [0.5, 0.25]}]},
 }
 NUMBERS = {"gain": 0.21, "leak": 0.93, "own": 0.47, "shift": [0.31, 0.02], "knns": [0.79, 0.94, 0.84], "classes": 13}
+NUMBERS |= {"apart_by": [0.01, 0.07]}
 NUMBERS |= {"kinds": {"follows": 0.83, "another": 0.71, "swapped": 0.29}}
 
 

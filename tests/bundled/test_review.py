@@ -10,7 +10,7 @@ import pytest
 
 from sslviz.bundled.review import SCRIPTS, SLOTS, SUBJECTS, subject
 from sslviz.bundled.review.lines import line_of
-from sslviz.bundled.review.questions import ASKED, questions_of
+from sslviz.bundled.review.questions import ASKED, _beaten, questions_of
 
 CAPTIONS = {*SLOTS, "pretext", "transfer", "wrong"}
 
@@ -38,9 +38,6 @@ def test_a_line_that_has_gone_is_an_error():
         line_of("sslviz.methods.losses:nothing", "x")
 
 
-BOUNDS = {"shared_elbo": 0.0, "own_elbo": 100.0}
-
-
 @pytest.mark.parametrize(("worse", "right"), [(-1, 0), (1, 1), (5, 2), (27, 3)])
 def test_which_answer_is_right_follows_the_bound(worse, right):
     assert ASKED["vae"]({"shared_elbo": 100.0 + worse, "own_elbo": 100.0})[2] == right
@@ -56,6 +53,8 @@ def test_which_answer_is_right_follows_the_other_figures():
     assert [ASKED["mlm"]({"own": 0.4, "leak": leak})[2] for leak in (0.1, 0.42, 0.7, 0.99)] == [0, 1, 2, 3]
     assert [ASKED["clm"]({"shift": [0.4, now]})[2] for now in (0.01, 0.1, 0.4, 0.6)] == [0, 1, 2, 3]
     assert ASKED["nsp"]({"kinds": {"follows": 0.9, "another": 0.8, "swapped": 0.3}})[2] == 2
+    for apart, right in (((0.01, 0.05), 0), ((-0.01, 0.05), 1), ((-0.05, -0.01), 2)):
+        assert _beaten("A", {"apart_by": apart})[2] == right
     few = {"few": {"a": 0.3, "b": 0.6, "c": 0.5}, "few_labels": 10, "few_draws": 5}
     (question,) = questions_of(few)
     assert question.right == 1 and "b 60.0 %" in question.result

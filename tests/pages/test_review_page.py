@@ -27,7 +27,7 @@ def computed(monkeypatch):
 
 def test_the_sheet_is_drawn_and_can_be_saved(computed):
     at = check(open_page("review"))
-    assert "two sheets" in said(at) and html(at).count("<fieldset") == len(SUBJECTS) + 1
+    assert "two sheets" in said(at) and html(at).count("<fieldset") == 2 * len(SUBJECTS) + 1
     assert not at.get("download_button")[0].proto.disabled
     assert [e.label for e in at.expander] == ["Reproduce"] and len(at.expander[0].code) == len(SUBJECTS)
 

@@ -21,6 +21,7 @@ from sslviz.errors import UserError
 from sslviz.evaluation import honesty, sins
 from sslviz.evaluation.baselines import baseline_title, make_baselines
 from sslviz.evaluation.embedding import encode
+from sslviz.evaluation.intervals import paired_difference
 from sslviz.evaluation.neighbours import neighbours
 from sslviz.evaluation.probes import LinearProbe
 from sslviz.evaluation.protocol import evaluate, labelled_images
@@ -101,12 +102,14 @@ def _transfer(name: str, probes: dict[str, Any]) -> dict[str, Any]:
     found, train, test = probes["evaluation"], probes["train"], probes["test"]
     baselines = {key: score for key, score in found.scores.items() if key not in probes["models"]}
     best = max(baselines, key=lambda key: baselines[key].accuracy)
-    linear, baseline = (percent_interval(s.accuracy, s.interval) for s in (found.scores[name], baselines[best]))
+    own, other = found.scores[name], baselines[best]
+    linear, baseline = (percent_interval(score.accuracy, score.interval) for score in (own, other))
+    apart = paired_difference(found.y, own.y_pred, other.y_pred)
     cells = {"transfer": linear, "baseline": f"{baseline} ({baseline_title(best)})"}
     cells["protocol"] = f"linear, {len(train):,} labels, {len(test):,} test images"
     return {
         "labels": len(train), "n_test": len(test), "linear": linear, "baseline": baseline,
-        "baseline_name": baseline_title(best), "cells": cells,
+        "baseline_name": baseline_title(best), "cells": cells, "apart_by": [apart.low, apart.high],
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from sslviz.bundled.review import SUBJECTS
 
 FEW = "few"  # key of the question that is of no subject
+PROOF = "-proof"  # what follows the subject's key where the question is of its evidence
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Question:
     """A question with its answer.
 
     Attributes:
-        key: of the subject, or `FEW`.
+        key: of the subject, with `PROOF` of its evidence, or `FEW`.
         text, choices: in words.
         right: which choice the figures bear out.
         result: the figure, in words.
@@ -39,6 +40,9 @@ def questions_of(figures: dict[str, Any]) -> list[Question]:
     for subject in SUBJECTS:
         seen = figures.get("subjects", {}).get(subject.key)
         if seen and not seen["missing"]:
+            if "apart_by" in seen["values"]:
+                result = subject.captions["transfer"].format(**seen["values"])
+                found.append(Question(f"{subject.key}{PROOF}", *_beaten(subject.name, seen["values"]), result))
             result = subject.captions["wrong"].format(**seen["values"])
             found.append(Question(subject.key, *ASKED[subject.key](seen["values"]), result))
     if len(few := figures.get("few", {})) > 1:
@@ -47,6 +51,14 @@ def questions_of(figures: dict[str, Any]) -> list[Question]:
 
 
 Asked = tuple[str, tuple[str, ...], int]
+
+
+def _beaten(name: str, values: dict[str, Any]) -> Asked:
+    """Of the paired interval of the difference, in [-1, 1]."""
+    low, high = values["apart_by"]
+    choices = ("The encoder, for certain", "No difference can be told", "The baseline, for certain")
+    text = f"{name}: a linear probe of h, or of the best baseline on the same labels. Which finds more?"
+    return text, choices, 0 if low > 0 else 2 if high < 0 else 1
 
 
 def _between(value: float, limits: tuple[float, ...]) -> int:

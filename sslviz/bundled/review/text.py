@@ -60,11 +60,13 @@ def _probed(encoder: Any, embed: Callable[..., np.ndarray], sizes: Any) -> dict[
     bag = topics.BagOfWords()
     found = evaluate({"model": encoder, "bag of words": bag}, train, test, embed=embed)
     linear, baseline = (percent_interval(score.accuracy, score.interval) for score in found.scores.values())
+    apart = found.difference("bag of words")
     name = topics.BASELINES["bag of words"]
     protocol = f"linear, {len(train):,} labels, {len(test):,} test sentences"
     return {
         "labels": len(train), "n_test": len(test), "linear": linear, "baseline": baseline, "baseline_name": name,
         "cells": {"transfer": linear, "baseline": f"{baseline} ({name})", "protocol": protocol},
+        "apart_by": [apart.low, apart.high],
     }  # fmt: skip
 
 

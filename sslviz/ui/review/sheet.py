@@ -8,7 +8,7 @@ from typing import Any
 
 from sslviz.bundled.review import SLOTS, SUBJECTS, Subject
 from sslviz.bundled.review.lines import line_of
-from sslviz.bundled.review.questions import FEW, Question, questions_of
+from sslviz.bundled.review.questions import FEW, PROOF, Question, questions_of
 from sslviz.ui.review.drawings import draw
 from sslviz.ui.review.mathml import mathml
 
@@ -30,8 +30,7 @@ def sheet(figures: dict[str, Any] | None, *, scripts: bool = False) -> str:
     asked = {question.key: question for question in questions_of(known)}
     whole = len(known.get("subjects", {})) == len(SUBJECTS)
     cards = "".join(
-        _card(subject, known.get("subjects", {}).get(subject.key), asked.get(subject.key), scripts=scripts)
-        for subject in SUBJECTS
+        _card(subject, known.get("subjects", {}).get(subject.key), asked, scripts=scripts) for subject in SUBJECTS
     )
     late = "" if whole else f'<p class="rv-late">{WAITING} Print it, or save it, once all figures stand.</p>'
     return (
@@ -56,7 +55,7 @@ def document(figures: dict[str, Any], *, title: str, said: str) -> str:
     )
 
 
-def _card(subject: Subject, found: dict[str, Any] | None, question: Question | None, *, scripts: bool) -> str:
+def _card(subject: Subject, found: dict[str, Any] | None, asked: dict[str, Question], *, scripts: bool) -> str:
     path = " → ".join(subject.path)
     head = (
         f'<header><h2>{escape(subject.name)}</h2><p class="rv-object">{escape(subject.object)}</p>'
@@ -67,10 +66,15 @@ def _card(subject: Subject, found: dict[str, Any] | None, question: Question | N
         body = f'<p class="rv-missing">{why}</p>'
     else:
         body = _row(subject, found)
-    return (
-        f'<section class="rv-card" style="--rv: {subject.about.colour}">{head}{body}{_objective(subject)}'
-        f"{_proof(subject, found)}{_wrong(subject, found, question)}{_three(subject, scripts=scripts)}</section>"
-    )
+    parts = [
+        head,
+        body,
+        _objective(subject),
+        _proof(subject, found, asked.get(subject.key + PROOF)),
+        _wrong(subject, found, asked.get(subject.key)),
+        _three(subject, scripts=scripts),
+    ]
+    return f'<section class="rv-card" style="--rv: {subject.about.colour}">{"".join(parts)}</section>'
 
 
 def _told(subject: Subject, slot: str, values: dict[str, Any]) -> str:
@@ -102,11 +106,14 @@ def _objective(subject: Subject) -> str:
     return f'<div class="rv-objective"><h3>Objective</h3>{formula}<ul>{"".join(rows)}</ul></div>'
 
 
-def _proof(subject: Subject, found: dict[str, Any] | None) -> str:
+def _proof(subject: Subject, found: dict[str, Any] | None, question: Question | None) -> str:
+    """The pretext task's figure, and after a guess the probe's beside the best baseline."""
     if found is None or found["missing"]:
         return ""
-    told = "".join(f"<p>{_told(subject, slot, found['values'])}</p>" for slot in ("pretext", "transfer"))
-    return f'<div class="rv-proof"><h3>Evidence</h3>{told}</div>'
+    pretext, transfer = (f"<p>{_told(subject, slot, found['values'])}</p>" for slot in ("pretext", "transfer"))
+    if question is not None:
+        transfer = f'{_guess(question)}<div class="rv-reveal">{transfer}</div>'
+    return f'<div class="rv-proof"><h3>Evidence</h3>{pretext}{transfer}</div>'
 
 
 def _wrong(subject: Subject, found: dict[str, Any] | None, question: Question | None) -> str:
