@@ -32,9 +32,9 @@ def _images(picture: dict[str, Any], label: str) -> str:
     )
 
 
-def _svg(body: str, label: str, *, height: float = HEIGHT, width: float = WIDTH) -> str:
+def _svg(body: str, label: str, *, height: float = HEIGHT, width: float = WIDTH, kind: str = "rv-svg") -> str:
     return (
-        f'<svg class="rv-svg" role="img" aria-label="{label}" viewBox="0 0 {width:g} {height:g}" '
+        f'<svg class="{kind}" role="img" aria-label="{label}" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}">{body}</svg>'
     )
 
@@ -54,7 +54,7 @@ def _matrix(picture: dict[str, Any], label: str) -> str:
         f'height="{side:.2f}" fill="{colour}"></rect>'
         for i, colour in enumerate(colours)
     )
-    return _svg(cells, label, width=HEIGHT)
+    return _svg(cells, label, width=HEIGHT, kind="rv-svg rv-square")
 
 
 def _bars(picture: dict[str, Any], label: str) -> str:

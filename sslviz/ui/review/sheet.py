@@ -102,7 +102,8 @@ def _objective(subject: Subject) -> str:
             f'<li>{mathml(tied.symbol)} {escape(tied.meaning)} <code title="{escape(line.code, quote=True)}">'
             f"{escape(line.file.removeprefix('sslviz/'))}:{line.number}</code></li>"
         )
-    formula = mathml(subject.about.latex, block=True)
+    parts = subject.about.latex.split(r", \qquad")  # what stands side by side where there is room
+    formula = "".join(mathml(part, block=True) for part in parts)
     return f'<div class="rv-objective"><h3>Objective</h3>{formula}<ul>{"".join(rows)}</ul></div>'
 
 
