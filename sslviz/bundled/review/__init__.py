@@ -88,10 +88,8 @@ SUBJECTS: tuple[Subject, ...] = (
             "({n_pretext:,} test images, one sample of z each).",
             "transfer": PROBED,
             "wrong": "One head for μ and log σ² (upper row: drawn from the prior): negative ELBO {shared_elbo:.1f} "
-            "nats; "
-            "two heads (lower row): {own_elbo:.1f}. KL {shared_kl:.1f} and {own_kl:.1f}; linear probe "
-            "{shared_linear} and "
-            "{own_linear}: {verdict}.",
+            "nats; two heads (lower row): {own_elbo:.1f}. KL {shared_kl:.1f} and {own_kl:.1f}; linear probe "
+            "{shared_linear} and {own_linear}: {verdict}.",
         },
         "Finding a few numbers from which an image can be rebuilt, in a space from which new ones can be drawn.",
         "Mean and log-variance need two heads. With one for both, a place in z fixes how sure it is.",
@@ -142,9 +140,8 @@ SUBJECTS: tuple[Subject, ...] = (
             "encoder; {n_pretext:,} test images).",
             "transfer": PROBED,
             "wrong": "An encoder that learns along with its probe, {epochs} epochs on {labels_along:,} labels: "
-            "{inflated} "
-            "in place of {honest} on {n_along:,} test images. Its digest goes from {before} to {after}: it was not "
-            "frozen.",
+            "{inflated} in place of {honest} on {n_along:,} test images: {told}. Its digest goes from {before} to {after}: it was "
+            "not frozen.",
         },
         "Having many negatives without a large batch.",
         "The evidence: a probe must leave the encoder as it is. If it learns along, the score is not one of h.",

@@ -43,7 +43,7 @@ class Sizes:
     sentence_labels: int = 400
     sentence_tests: int = 400
     along: int = 500
-    epochs: int = 3
+    epochs: int = 10
     batch: int = 256
 
 

@@ -25,6 +25,7 @@ from sslviz.evaluation.intervals import paired_difference
 from sslviz.evaluation.neighbours import neighbours
 from sslviz.evaluation.probes import LinearProbe
 from sslviz.evaluation.protocol import evaluate, labelled_images
+from sslviz.evaluation.results import difference_words
 from sslviz.methods.base import picture
 from sslviz.methods.losses import info_nce, nt_xent
 from sslviz.methods.policies import policy_for
@@ -257,6 +258,7 @@ def _learns_along(model: Any, probes: dict[str, Any], sizes: Any) -> dict[str, A
             "epochs": sizes.epochs, "labels_along": len(parts[0][1]), "n_along": len(parts[1][1]),
             "honest": percent(broken.honest), "inflated": percent(broken.inflated), "before": before[:6],
             "after": after[:6], "gain": broken.inflated - broken.honest,
+            "told": difference_words(broken.difference, "the honest score"),
         },
         "pictures": {
             "wrong": {"kind": "bars", "labels": ["frozen", "learns along"], "values": [broken.honest, broken.inflated]}
