@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 
-def component(module: str, name: str) -> Callable[..., Any]:
+def component(module: str, name: str, **options: Any) -> Callable[..., Any]:
     """Declare a component from `name.html`, `name.css` and `name.js` beside a module; absent ones are left out.
 
     What the script imports from files beside it (`import { loss } from "./info_nce.js"`) is put before it.
@@ -18,6 +18,7 @@ def component(module: str, name: str) -> Callable[..., Any]:
     Args:
         module: the `__file__` of the module that shows it.
         name: stem of the files; the component is called `sslviz_name`.
+        options: of `st.components.v2.component`.
 
     Returns:
         a function that mounts it, as the one of `st.components.v2.component` does. Its `data` is a dictionary of JSON
@@ -27,10 +28,10 @@ def component(module: str, name: str) -> Callable[..., Any]:
     files = {kind: Path(module).with_name(f"{name}.{kind}") for kind in ("html", "css", "js")}
     parts: dict[str, Any] = {kind: file.read_text(encoding="utf-8") for kind, file in files.items() if file.is_file()}
     parts["js"] = script_of(files["js"]).replace("export default ", "const draw = ", 1) + _UNPACKED
-    declared = st.components.v2.component(f"sslviz_{name}", **parts)
+    declared = st.components.v2.component(f"sslviz_{name}", **parts, **options)
 
-    def mount(*, data: dict[str, Any], **options: Any) -> Any:
-        return declared(data={"packed": (data,)}, **options)
+    def mount(*, data: dict[str, Any], **given: Any) -> Any:
+        return declared(data={"packed": (data,)}, **given)
 
     return mount
 

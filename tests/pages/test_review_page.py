@@ -4,7 +4,7 @@ import re
 
 import pytest
 from tinyreview import figures
-from visiting import button, check, open_page, said, until
+from visiting import button, check, components, open_page, said, until
 
 from sslviz.bundled.review import SUBJECTS
 from sslviz.jobs import rooms
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("on_pages")
 
 
 def html(at):
-    return "\n".join(part.proto.body for part in at.get("html"))
+    return "\n".join(given["html"] for given in components(at) if "html" in given)
 
 
 @pytest.fixture

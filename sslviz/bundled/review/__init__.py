@@ -140,8 +140,8 @@ SUBJECTS: tuple[Subject, ...] = (
             "encoder; {n_pretext:,} test images).",
             "transfer": PROBED,
             "wrong": "An encoder that learns along with its probe, {epochs} epochs on {labels_along:,} labels: "
-            "{inflated} in place of {honest} on {n_along:,} test images: {told}. Its digest goes from {before} to {after}: it was "
-            "not frozen.",
+            "{inflated} in place of {honest} on {n_along:,} test images: {told}. Its digest goes from {before} to "
+            "{after}: it was not frozen.",
         },
         "Having many negatives without a large batch.",
         "The evidence: a probe must leave the encoder as it is. If it learns along, the score is not one of h.",
@@ -162,12 +162,10 @@ SUBJECTS: tuple[Subject, ...] = (
             "process": "How probable “{word}” is after each of {layers} layers.",
             "outcome": "What the head says of the gap: “{word}” {top}.",
             "pretext": "The hidden word comes first in {found} ({n_pretext:,} words of {sentences:,} sentences, "
-            "whole words "
-            "hidden).",
+            "whole words hidden).",
             "transfer": PROBED_TEXT,
             "wrong": "A mask that leaks: the loss counts {n_pretext:,} words that the input still shows. “Found”: "
-            "{leaked} in "
-            "place of {found}.",
+            "{leaked} in place of {found}.",
         },
         "Learning from text alone what words mean in their context.",
         "The mask: what the loss counts must be hidden in the input, all tokens of a word, or the answer is copied.",
@@ -189,8 +187,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "pretext": "Told right: {found} of {n_pretext:,} pairs.",
             "transfer": "No probe: it is the masked model with a head, whose sentences are probed in its own row.",
             "wrong": "Other subjects are told apart by their words. What follows or precedes has the same words: of "
-            "swapped "
-            "pairs {swapped} are told right, of pairs with a random sentence {random}.",
+            "swapped pairs {swapped} are told right, of pairs with a random sentence {random}.",
         },
         "Learning from running text whether two sentences belong together.",
         "The negatives: a random second sentence is told by its subject, so order and argument are never learnt.",
@@ -213,8 +210,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "process": "Attention of the last layer, a row a token: nothing to the right of the diagonal.",
             "outcome": "What comes next: “{word}” {top}.",
             "pretext": "The next word comes first in {found}, perplexity {perplexity:,.0f} a word ({n_pretext:,} "
-            "words of "
-            "{sentences:,} sentences).",
+            "words of {sentences:,} sentences).",
             "transfer": PROBED_TEXT,
             "wrong": "Labels that are not shifted by one: each place is asked for the token that it has read. “Found”: "
             "{unshifted} in place of {shifted} of {n_shift:,} tokens.",

@@ -12,8 +12,7 @@ from sslviz import ui
 from sslviz.bundled.review.questions import Question, questions_of
 from sslviz.jobs.rooms import NoRoom, Rooms, Standing, shared
 from sslviz.ui.review.drawings import draw
-from sslviz.ui.review.sheet import CSS
-from sslviz.ui.review.view import figures
+from sslviz.ui.review.view import figures, show_html
 
 NAMES = 12  # that are shown
 
@@ -43,7 +42,6 @@ def in_class() -> None:
         st.caption("Questions come with their figures, which are being computed.")
         return
     _ask(rooms, host, code, asked)
-    st.html(CSS)
     with st.container(key="review_bars"):
         _bars(rooms, host, code, asked, found or {})
 
@@ -115,7 +113,7 @@ def _bars(rooms: Rooms, host: str, code: str, asked: list[Question], found: dict
         except NoRoom as error:
             st.info(ui.escape(str(error)))
             return
-        st.html(bars_of(standing))
+        show_html(bars_of(standing), key="review_counts")
 
     bars()
     try:
@@ -126,7 +124,8 @@ def _bars(rooms: Rooms, host: str, code: str, asked: list[Question], found: dict
         question = next((q for q in asked if q.text == standing.question), None)
         picture = found.get("subjects", {}).get(question.key, {}).get("pictures", {}).get("wrong") if question else None
         drawn = draw(picture, standing.result) if picture else ""
-        st.html(f'<div class="rv-sheet"><div>{drawn}<p>{escape(standing.result)}</p></div></div>')
+        html = f'<div class="rv-sheet"><div>{drawn}<p>{escape(standing.result)}</p></div></div>'
+        show_html(html, key="review_result")
 
 
 def bars_of(standing: Standing) -> str:

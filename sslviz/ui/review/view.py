@@ -10,11 +10,20 @@ import streamlit as st
 from sslviz import ui
 from sslviz.bundled.review import SUBJECTS
 from sslviz.ui import work
-from sslviz.ui.review.sheet import CSS, document, sheet
+from sslviz.ui.component import component
+from sslviz.ui.review.sheet import document, sheet
 
 KEY, SECONDS = ("review",), 60.0
 SIZES = ""  # of `figures.compute`; tests make do with less
 TITLE = "Self-supervised learning, revised"
+
+# within the page's own styles, so that those for paper reach the whole page
+_SHEET = component(__file__, "sheet", isolate_styles=False)
+
+
+def show_html(html: str, *, key: str) -> None:
+    """Show what `sheet` or `draw` has made, formulas and drawings included."""
+    _SHEET(key=key, data={"html": html})
 
 
 def figures() -> tuple[dict[str, Any] | None, bool]:
@@ -52,8 +61,7 @@ def one_page() -> None:
     with st.container(key="review_head"):
         found, whole = figures()
         _export(found, whole=whole)
-    st.html(CSS)
-    st.html(sheet(found))
+    show_html(sheet(found), key="review_sheet")
     with st.expander("Reproduce", icon=":material/terminal:"):
         for subject in SUBJECTS:
             st.markdown(f"**{ui.escape(subject.name)}.** `python -m sslviz.bundled.review.scripts.{subject.key}`")
