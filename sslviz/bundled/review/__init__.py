@@ -6,9 +6,11 @@ refuses one with a digit of its own. Imports no torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sslviz.bundled.review.lines import Tied
 from sslviz.methods.registry import METHODS, MethodInfo
@@ -52,6 +54,10 @@ class Subject:
     def name(self) -> str:
         """For people."""
         return self.title or self.about.title
+
+    def told(self, slot: str, values: Mapping[str, Any]) -> str:
+        """A caption with its figures."""
+        return re.sub(r"(?<!\w)-(?=\d)", "−", self.captions[slot].format(**values))
 
     @property
     def script(self) -> Path:
@@ -114,9 +120,8 @@ SUBJECTS: tuple[Subject, ...] = (
             "images).",
             "transfer": PROBED,
             "wrong": "Without negatives the loss ends at {lost:.2f}, where {least:.0f} is the least that can be, "
-            "and views "
-            "of two images have cosine {apart:.2f} (with them {apart_with:.2f}). k-NN of h: {knn} without, {knn_with} "
-            "with, {knn_untrained} untrained.",
+            "and views of two images have cosine {apart:.2f} (with them {apart_with:.2f}). k-NN of h: {knn} without, "
+            "{knn_with} with, {knn_untrained} untrained.",
         },
         "Learning from images alone what two pictures of the same thing have in common.",
         "Something must push other images apart: without negatives all z fall into one place, at a perfect loss.",

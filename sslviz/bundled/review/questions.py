@@ -41,9 +41,9 @@ def questions_of(figures: dict[str, Any]) -> list[Question]:
         seen = figures.get("subjects", {}).get(subject.key)
         if seen and not seen["missing"]:
             if "apart_by" in seen["values"]:
-                result = subject.captions["transfer"].format(**seen["values"])
+                result = subject.told("transfer", seen["values"])
                 found.append(Question(f"{subject.key}{PROOF}", *_beaten(subject.name, seen["values"]), result))
-            result = subject.captions["wrong"].format(**seen["values"])
+            result = subject.told("wrong", seen["values"])
             found.append(Question(subject.key, *ASKED[subject.key](seen["values"]), result))
     if len(few := figures.get("few", {})) > 1:
         found.append(_few(few, figures))

@@ -79,14 +79,14 @@ def _card(subject: Subject, found: dict[str, Any] | None, asked: dict[str, Quest
 
 def _told(subject: Subject, slot: str, values: dict[str, Any]) -> str:
     """A caption with the figures of this installation."""
-    return f'<span class="rv-figure">{escape(subject.captions[slot].format(**values))}</span>'
+    return f'<span class="rv-figure">{escape(subject.told(slot, values))}</span>'
 
 
 def _row(subject: Subject, found: dict[str, Any]) -> str:
     """Input, process and outcome, a live picture each."""
     parts = []
     for slot in SLOTS:
-        label = f"{subject.name}, {slot}: {subject.captions[slot].format(**found['values'])}"
+        label = f"{subject.name}, {slot}: {subject.told(slot, found['values'])}"
         picture = draw(found["pictures"][slot], label)
         told = f"<b>{slot.title()}</b> {_told(subject, slot, found['values'])}"
         parts.append(f"<figure>{picture}<figcaption>{told}</figcaption></figure>")
