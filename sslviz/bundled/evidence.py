@@ -51,6 +51,7 @@ def build(
     seeds: int = SEEDS,
     counts: tuple[int, ...] = COUNTS,
     tuned: int = TUNED_LABELS,
+    like: str = "",
     command: str = "",
     known: Evidence | None = None,
     progress: Tell | None = None,
@@ -65,6 +66,7 @@ def build(
         seeds: draws of labels at each of `counts`.
         counts: labels a class.
         tuned: labels a class that encoders are fine-tuned on; 0 leaves that out.
+        like: name of the model whose shape the untrained encoder has; the best bundled one where none is named.
         command: that this answers, for the record.
         known: an earlier table, whose rows are kept where weights, images and protocols are still the same.
         progress: called with a row's name, what is done with it, and the fraction of the whole.
@@ -82,16 +84,21 @@ def build(
     if not chosen:
         raise UserError(f"No model of {describe(dataset).title} is here: train one, or name one with --models.")
     job = _Job(train, test, label_draws(train.y.numpy(), counts, range(seeds), class_names=train.class_names), tuned)
-    opening = checkpoint.opens_with([info for info in chosen if info.bundled] or chosen) or chosen[0]
+    opening = next((info for info in chosen if info.name == like), None)
+    if like and opening is None:
+        raise UserError(f"There is no model '{like}' in this table: choose one of {', '.join(i.name for i in chosen)}.")
+    opening = opening or checkpoint.opens_with([info for info in chosen if info.bundled] or chosen) or chosen[0]
     made = make_baselines(checkpoint.load(opening.path), seed=0, names=baselines)
-    names = [*(info.name for info in chosen), *made]
-    parts: list[Part] = []
+    known_as = {info.name: info for info in sorted(chosen, key=lambda info: info.card.get("parameters", 0))}
+    names = [*made, *known_as]  # quick ones first
     about = Evidence(
         dataset, describe(dataset).title, train.class_names, len(train), len(test), train.source, test.source,
         tuple(range(seeds)), _protocols(counts, seeds, tuned), _how(), largest_class_share(test.y.numpy()),
         count_copies(train.x, test.x), {}, test.y.numpy().astype(np.uint8), (), _bundled(dataset, test),
     )  # fmt: skip
     kept = _reusable(about, known)
+    stamps = {name: _stamp(known_as.get(name, opening), name, baseline=name not in known_as) for name in names}
+    parts = [kept[name, stamp] for name, stamp in stamps.items() if (name, stamp) in kept]
 
     def table() -> Evidence:
         origin = {"command": command, "seconds": round(time.monotonic() - started)} | describe_origin()
@@ -99,16 +106,14 @@ def build(
         return replace(about, parts=tuple(ordered), origin=origin)
 
     for number, name in enumerate(names):
-        info, tell = chosen[number] if number < len(chosen) else None, _telling(progress, name, number, len(names))
-        stamp = _stamp(info or opening, name, baseline=info is None)
-        if (name, stamp) in kept:
-            parts.append(kept[name, stamp])
+        info, tell = known_as.get(name), _telling(progress, name, number, len(names))
+        if (name, stamps[name]) in kept:
             tell("as it was", 1.0)
             continue
         encoder = checkpoint.load(info.path) if info else made[name]
         row = _about(info, encoder, train) if info else _baseline(name, opening)
         try:
-            parts.append(job.measure(encoder, row | {"stamp": stamp}, tell))
+            parts.append(job.measure(encoder, row | {"stamp": stamps[name]}, tell))
         except InputError:
             if info:
                 raise

@@ -25,6 +25,7 @@ def evidence(
     seeds: int = 5,
     baselines: bool = True,
     tuned: int = 100,
+    like: str = "",
     again: bool = False,
     cards: bool = False,
     out: Path | None = None,
@@ -41,6 +42,7 @@ def evidence(
         seeds: draws of labels at each of these counts.
         baselines: whether pixels, PCA, the untrained encoder and whitened patches stand beside them.
         tuned: labels of each class that encoders are fine-tuned on, a protocol of its own; 0 leaves it out.
+        like: the model whose shape the untrained encoder has; by default the best bundled one.
         again: measure all rows, also those that are stored for the same weights, images and protocols.
         cards: also write the paired differences from baselines into the cards of bundled models.
         out: folder of the two files; for a known dataset the assets by default, for own images none.
@@ -59,7 +61,7 @@ def evidence(
     else:
         keeps = out is not None or ALIASES.get(dataset, dataset) in DATASETS
         found = _built(
-            dataset, models, labels_per_class, seeds, baselines, tuned, None if json else progress_line(),
+            dataset, models, labels_per_class, seeds, baselines, tuned, like, None if json else progress_line(),
             known=store.load(ALIASES.get(dataset, dataset), out) if keeps and not again else None,
             found=(lambda so_far: store.save(so_far, out)) if keeps else None,
         )  # fmt: skip
@@ -76,7 +78,7 @@ def evidence(
 
 
 def _built(
-    dataset: str, models: tuple[str, ...], counts: tuple[int, ...], seeds: int, baselines: bool, tuned: int,
+    dataset: str, models: tuple[str, ...], counts: tuple[int, ...], seeds: int, baselines: bool, tuned: int, like: str,
     tell: Callable[[str, str, float], None] | None, *, known: Evidence | None,
     found: Callable[[Evidence], object] | None,
 ) -> Evidence:  # fmt: skip
@@ -87,9 +89,10 @@ def _built(
     words += ["--labels-per-class", *map(str, counts)] if counts != COUNTS else []
     words += ["--seeds", str(seeds)] if seeds != 5 else []
     words += ["--tuned", str(tuned)] if tuned != TUNED_LABELS else []
+    words += ["--like", like] if like else []
     words += [] if baselines else ["--no-baselines"]
     kept = tuple(BASELINES) if baselines else ()
     return build(
-        dataset, models=models, seeds=seeds, counts=counts, baselines=kept, tuned=tuned, command=shlex.join(words),
-        known=known, progress=tell, found=found,
+        dataset, models=models, seeds=seeds, counts=counts, baselines=kept, tuned=tuned, like=like,
+        command=shlex.join(words), known=known, progress=tell, found=found,
     )  # fmt: skip

@@ -14,7 +14,15 @@ SHOWN = {
     "home": ({},),
     "vae": ({}, {"vae_view": "Sample"}),
     "embeddings": ({}, {"data": "cifar10"}),
-    "probe": ({}, {"data": "fashion_mnist"}),
+    "probe": (
+        {},
+        {"probe_view": "Labels", "model": "simclr-mnist"},
+        {"probe_view": "Labels", "probe_part": "One fit"},
+        {"probe_view": "Pretext"},
+        {"probe_view": "Transfer", "probe_transfer": "Without labels"},
+        {"probe_view": "Cheat", "model": "simclr-mnist", "probe_sin": "penalty"},
+        {"probe_view": "Learned"},
+    ),
     "train": ({},),
     "contrastive": (
         {},
