@@ -7,23 +7,22 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.bundled.experiments import EXPERIMENTS
-from sslviz.bundled.experiments.results import Results, Run, shipped
+from sslviz.bundled.experiments.results import Results, Run
 from sslviz.data.packing import unpack
 from sslviz.methods.registry import METHODS
-from sslviz.ui.contrast.run_now import run_now
+from sslviz.ui.contrast import live
 
 NAME, SHARED, OWN = "shared-head", "shared", "own"
 TITLES = {SHARED: "One head, the mistake", OWN: "Two heads"}
 COLOURS = {SHARED: plots.PETROFF[6], OWN: METHODS[EXPERIMENTS[NAME].method].colour}
 DASHES, SYMBOLS = {SHARED: "dash", OWN: "solid"}, {SHARED: "x-thin-open", OWN: "circle"}
-SWITCH = "--model.shared-head"
 
 
 def show(selection: ui.Selection) -> None:
     """Draw both runs at one step, how sure each is where, their courses, and where they have ended."""
     about = EXPERIMENTS[NAME]
     dataset = selection.data if selection.data in about.datasets else about.datasets[0]
-    results = shipped(NAME, dataset)
+    results = live.added(NAME, dataset)
     runs = {cell: results.of(cell)[0] for cell in TITLES if results and results.of(cell)}
     if results is not None and len(runs) == len(TITLES):
         _at_a_step(runs, dataset)
@@ -32,12 +31,8 @@ def show(selection: ui.Selection) -> None:
         _table(runs, results)
     else:
         st.caption(f"No runs come along: `sslviz experiments run {NAME} {dataset}` makes them.")
-    cost = f" On {ui.data_title(dataset)} it took {plots.seconds(runs[SHARED].seconds)}." if SHARED in runs else ""
-    run_now(
-        about, selection.data, {SWITCH: 1}, key="vae_one_head_run", label="Train this one now",
-        said=f"{about.fixed['steps']:,} steps with one head for both on {ui.escape(selection.title)}, shown live on "
-        f"the page of training.{cost}",
-    )  # fmt: skip
+    title = f"{about.fixed['steps']:,} steps with one head for both on {ui.data_title(dataset)}"
+    live.panel(NAME, dataset, SHARED, title)
 
 
 def _at_a_step(runs: dict[str, Run], dataset: str) -> None:
@@ -146,7 +141,8 @@ def _table(runs: dict[str, Run], results: Results) -> None:
         "| on test images | recon (nats) | KL (nats) | negative ELBO (nats) | k-NN of μ | linear probe of μ |",
         "|---|--:|--:|--:|--:|--:|",
     ]
-    for cell, run in runs.items():
+    named = [(TITLES[run.cell] + (f", seed {run.seed}" if run.seed else ""), run) for run in results.runs if run.seen]
+    for title, run in named:
         bound = " | ".join(f"{run.seen['bound'][key]:.1f}" for key in ("recon", "kl", "negative_elbo"))
         scores = " | ".join(
             plots.percent_interval(getattr(run, key), run.interval(key), run.n_test).replace(
@@ -154,7 +150,7 @@ def _table(runs: dict[str, Run], results: Results) -> None:
             )
             for key in ("knn", "linear")
         )
-        rows.append(f"| {TITLES[cell]} | {bound} | {scores} |")
+        rows.append(f"| {title} | {bound} | {scores} |")
     with st.container(key="tables_one_head"):
         st.markdown("\n".join(rows))
     run = runs[SHARED]

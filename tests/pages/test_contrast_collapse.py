@@ -1,6 +1,5 @@
 """The views of collapse and of the queue: the runs that come along, the selected model, and what can't be shown."""
 
-import shlex
 import time
 
 import numpy as np
@@ -9,16 +8,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from visiting import open_page
 
-from sslviz import cli, ui
-from sslviz.bundled.experiments import EXPERIMENTS
 from sslviz.bundled.experiments.looks import look_at_queue
 from sslviz.bundled.experiments.results import shipped
-from sslviz.jobs.queue import RunQueue
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.methods.moco import MoCoConfig
 from sslviz.store import checkpoint
-from sslviz.ui.contrast import run_now
-from sslviz.ui.training import console
 
 pytestmark = pytest.mark.usefixtures("on_pages")
 
@@ -132,37 +126,3 @@ def test_a_model_with_its_key_side_shows_its_own_queue(models, monkeypatch):
     monkeypatch.setattr("sslviz.ui.work.call", lambda function, _, **given: look_at_queue(**given, report=report))
     said = words(open_view("Queue", model="keyed", contrast_momentum="own"))
     assert "The queue that keyed was stored with" in said and "Keys in the queue by age, keyed" in said
-
-
-@pytest.mark.parametrize(
-    ("view", "key", "option"),
-    [
-        ("Collapse", "contrast_collapse_run", "--model.no-negatives"),
-        ("Queue", "contrast_queue_run", "--model.momentum"),
-    ],
-)
-def test_run_this_one_now_queues_the_run_and_goes_to_its_page(view, key, option, monkeypatch, looked):
-    asked = []
-    monkeypatch.setattr(RunQueue, "submit", lambda self, request, guest: asked.append(request) or "an-id")
-    monkeypatch.setattr(run_now.st, "switch_page", lambda page: asked.append(page))
-    at = open_view(view, model="tiny-simclr", **({"contrast_momentum": "0.9"} if view == "Queue" else {}))
-    at.button(key=key).click().run()
-    request, page = asked
-    assert page == ui.PAGES["train"].file and option in request.options and "400" in request.options
-    assert not at.exception
-
-
-@pytest.mark.parametrize(
-    ("name", "numbers"), [("collapse", {"--model.negatives": 0}), ("momentum", {"--model.momentum": 0.9})]
-)
-def test_the_run_that_is_queued_is_that_of_the_experiment(name, numbers, monkeypatch):
-    """But for how it is watched: the same model, steps, batch and learning rate."""
-    about, parsed = EXPERIMENTS[name], []
-    monkeypatch.setattr("sslviz.training.loop.fit", lambda config: parsed.append(config) or iter([]))
-    request = run_now.request_of(about, "mnist", numbers, most_minutes=console.Limits().minutes)
-    assert cli.main(request.words()) == 0
-    run = next(run for run in shipped(name, "mnist").runs if run.cell in ("without", "0.9"))
-    assert cli.main(shlex.split(run.command)[1:]) == 0
-    live, made = parsed
-    for field in ("model", "views", "steps", "batch_size", "lr", "weight_decay", "seed", "precision"):
-        assert getattr(live, field) == getattr(made, field), field

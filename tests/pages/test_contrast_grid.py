@@ -60,10 +60,19 @@ def test_other_datasets_are_told_where_to_look():
 
 
 @pytest.mark.slow
-def test_a_cell_run_now_is_another_seed_of_it(models, monkeypatch):
+@pytest.mark.parametrize(
+    ("view", "name", "beside"),
+    [
+        ("Shortcut", "shortcut", "| 1 | "),
+        ("Collapse", "collapse", "2 steps without negatives, seed 1 |"),
+        ("Queue", "momentum", "| 0.99, seed 1 | "),
+    ],
+)
+def test_a_run_made_now_stands_beside_the_one_that_comes_along(view, name, beside, models, monkeypatch):
     """The real queue, process and evaluation, with two steps in place of hundreds."""
-    about = EXPERIMENTS["shortcut"]
-    monkeypatch.setitem(EXPERIMENTS, "shortcut", replace(about, fixed={**about.fixed, "steps": 2, "batch_size": 32}))
+    about = EXPERIMENTS[name]
+    fixed = {**about.fixed, "steps": 2, "batch_size": 32, "monitors": 1}
+    monkeypatch.setitem(EXPERIMENTS, name, replace(about, fixed=fixed))
 
     def call(function, report, **arguments):
         module, name = function.split(":")
@@ -71,13 +80,16 @@ def test_a_cell_run_now_is_another_seed_of_it(models, monkeypatch):
 
     monkeypatch.setattr(work, "call", call)  # the helper process would have the true number of steps
     before = {path.name for path in models.iterdir()}
-    at = open_view("Shortcut", data="mnist")
+    at = open_view(view, model="simclr-mnist")
     check(next(b for b in at.button if b.label == "Run it now with seed 1").click().run())
     for _ in range(300):
         if "is added, for this visit" in words(at):
             break
         time.sleep(0.2)
         check(at.run())
-    assert "Seed 1 of 8 bits over both views is added" in words(at)
-    assert "| 1 | " in words(at) and any(b.label == "Run it now with seed 2" for b in at.button)
+    assert (
+        "Seed 1 of " in words(at)
+        and beside in words(at)
+        and any(b.label == "Run it now with seed 2" for b in at.button)
+    )
     assert {path.name for path in models.iterdir()} == before

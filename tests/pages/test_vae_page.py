@@ -98,9 +98,9 @@ def test_one_head_is_shown_beside_two_at_every_step():
     assert f"{shared['recon']:.1f}" in said(at) and "sslviz experiments run shared-head mnist" in said(at)
     check(at.select_slider(key="vae_step").set_value(250).run())
     assert "step 250" in said(at) and param(at, "vae_step") == "250"
-    assert next(b for b in at.button if b.key == "vae_one_head_run").label == "Train this one now"
+    assert next(b for b in at.button if b.key == "contrast_run_now").label == "Run it now with seed 1"
 
 
 def test_where_no_runs_come_along_it_is_said(monkeypatch):
-    monkeypatch.setattr("sslviz.ui.one_head.shipped", lambda name, dataset: None)
+    monkeypatch.setattr("sslviz.bundled.experiments.results.shipped", lambda name, dataset: None)
     assert "`sslviz experiments run shared-head mnist` makes them" in said(open_view("tiny-vae", "One head"))

@@ -19,7 +19,7 @@ from sslviz.evaluation.intervals import INTERVAL
 from sslviz.evaluation.probes import KNNProbe
 from sslviz.evaluation.protocol import evaluate, labelled_images
 from sslviz.evaluation.results import ProbeName
-from sslviz.jobs.protocol import Done, Moment, Started
+from sslviz.jobs.protocol import Done, Moment, Monitored, Started, Stepped
 from sslviz.jobs.worker import Report
 from sslviz.methods.registry import METHODS
 from sslviz.store import bundle, checkpoint
@@ -225,7 +225,7 @@ def run(
 
 def evaluate_trained(
     name: str, dataset: str, key: str, seed: int, model: str, info: dict[str, Any], losses: dict[str, float],
-    seconds: float, report: Report,
+    seconds: float, report: Report, points: Sequence[Sequence[Any]] = (), snapshots: Sequence[Sequence[Any]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate the run of a cell that a page had trained as one of one's own models, and delete that model.
 
@@ -236,6 +236,8 @@ def evaluate_trained(
         losses: of its last step.
         seconds: of its training.
         report: told what is being done.
+        points: its steps, each with its losses: what is looked at besides the probes, where the experiment looks.
+        snapshots: its evaluations, each the step, the measures, and the file of the pictures.
 
     Returns:
         the fields of a `results.Run`.
@@ -251,8 +253,19 @@ def evaluate_trained(
         )
     check_bundled(dataset)
     report("evaluating its representation", 0.3)
-    found = measure(checkpoint.load(model), dataset, labels=experiment(name, dataset)[0].labels)
+    about, trained = experiment(name, dataset)[0], checkpoint.load(model)
+    found, seen = measure(trained, dataset, labels=about.labels), {}
+    if about.look:
+        report("looking at what it has learnt", 0.6)
+        seen = pkgutil.resolve_name(about.look)(trained, config, _moments(points, snapshots))
     total = seconds + time.perf_counter() - began
-    run = run_of(key, config, info, losses, seconds, found, total=total)
+    run = run_of(key, config, info, losses, seconds, found, total=total, seen=seen)
     bundle.delete(model)
     return asdict(run)
+
+
+def _moments(points: Sequence[Sequence[Any]], snapshots: Sequence[Sequence[Any]]) -> list[Moment]:
+    """The events that a page has kept of a run, for its `look`: which steps and what was measured then."""
+    none: dict[str, Any] = {"epoch": 0.0, "images": 0, "seconds": 0.0, "progress": 0.0}
+    stepped: list[Moment] = [Stepped(step=step, losses=losses, **none) for step, losses in points]
+    return stepped + [Monitored(step=step, monitor=monitor, path=path, **none) for step, monitor, path in snapshots]

@@ -10,13 +10,14 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.bundled.experiments import EXPERIMENTS, Experiment
-from sslviz.bundled.experiments.results import Results, Run, shipped
+from sslviz.bundled.experiments.results import Results, Run
 from sslviz.bundled.experiments.stored import stored_look
 from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint
 from sslviz.ui import work
-from sslviz.ui.contrast.run_now import run_now
+from sslviz.ui.contrast import live
+from sslviz.ui.figures import file_names
 
 NAME, WITHOUT, WITH = "collapse", "without", "with"
 SPACES = {"z": "z, what the loss sees", "h": "h, what is probed"}
@@ -43,7 +44,7 @@ def show(selection: ui.Selection) -> None:
     """Draw encoders side by side on the same test images: untrained, without negatives, and the selected one."""
     about = EXPERIMENTS[NAME]
     known = selection.data in about.datasets
-    results = shipped(NAME, selection.data) if known else None
+    results = live.added(NAME, selection.data) if known else None
     space = ui.bound("contrast_space", "z", among=SPACES)
     st.segmented_control(
         "Space", list(SPACES), key="contrast_space", required=True, format_func=lambda key: SPACES[key],
@@ -59,17 +60,19 @@ def show(selection: ui.Selection) -> None:
     for cell, encoder in zip(cells, [*encoders, *looked], strict=False):
         with cell:
             _spaces(encoder, space, ui.test_images(selection.data))
+    more = [run for run in results.of(WITHOUT) if run.seed and run.seen] if results else []  # of this visit
     if encoders and WITH in runs:
-        encoders.append(_control(about, runs[WITH]))
+        encoders.append(_of_a_run(about, runs[WITH], "with negatives", "dashdot"))
+    encoders += [_of_a_run(about, run, f"without negatives, seed {run.seed}", "longdash") for run in more]
     encoders += looked
     _conclude(encoders, runs.get(WITHOUT), space)
     for sentence in (said, _caveat(about, trained, encoders)):
         if sentence:
             st.caption(sentence)
     if encoders:
-        _figures(encoders, about, runs, space)
+        _figures(encoders, about, [*runs.values(), *more], space)
         _table(encoders, results, runs, space)
-    _again(about, selection, runs)
+    _again(about, selection)
     _folded(results, trained.name if trained else selection.name, selection.data)
 
 
@@ -92,21 +95,18 @@ def _of_the_runs(about: Experiment, results: Results, runs: dict[str, Run]) -> l
     """The encoder at initialisation and after steps without negatives, as they come along."""
     if WITHOUT not in runs:
         return []
-    run, colour = runs[WITHOUT], METHODS[about.method].colour
-    n = {"n_test": run.n_test}
-    after = {"knn": run.knn, "linear": run.linear} | n
+    run = runs[WITHOUT]
+    scores = results.untrained | {"n_test": run.n_test}
     return [
-        Encoder("At initialisation", run.seen["before"], results.untrained | n, plots.BASELINE_GREY, "dot"),
-        Encoder(f"{_steps(run)} steps without negatives", run.seen["after"], after, colour, "dash"),
+        Encoder("At initialisation", run.seen["before"], scores, plots.BASELINE_GREY, "dot"),
+        _of_a_run(about, run, "without negatives", "dash"),
     ]
 
 
-def _control(about: Experiment, run: Run) -> Encoder:
-    """The same steps with negatives: what the switch alone has changed."""
+def _of_a_run(about: Experiment, run: Run, how: str, dash: str) -> Encoder:
+    """The encoder at the end of a run: with negatives what the switch alone has changed, another seed beside it."""
     scores = {"knn": run.knn, "linear": run.linear, "n_test": run.n_test}
-    return Encoder(
-        f"{_steps(run)} steps with negatives", run.seen["after"], scores, METHODS[about.method].colour, "dashdot"
-    )
+    return Encoder(f"{_steps(run)} steps {how}", run.seen["after"], scores, METHODS[about.method].colour, dash)
 
 
 def _steps(run: Run) -> int:
@@ -240,8 +240,8 @@ def _caveat(about: Experiment, trained: ui.Selection | None, encoders: list[Enco
     return said
 
 
-def _figures(encoders: list[Encoder], about: Experiment, runs: dict[str, Run], space: str) -> None:
-    """The spectra, and the course of both runs."""
+def _figures(encoders: list[Encoder], about: Experiment, runs: list[Run], space: str) -> None:
+    """The spectra, and the course of the runs."""
     grid = st.grid(2, min_column_width=420, gap="medium")
     with grid.cell():
         held = "; ".join(f"{sum(e.seen[space]['spectrum']):.2g} ({e.title})" for e in encoders)
@@ -256,17 +256,24 @@ def _figures(encoders: list[Encoder], about: Experiment, runs: dict[str, Run], s
             caption=f"All directions together, 1 at the most: {ui.escape(held)}.",
         )
     colour, dashes = METHODS[about.method].colour, {WITHOUT: "dash", WITH: "solid"}
-    shown = [run for run in runs.values() if run.cell in dashes]
+    shown = {f"{run.cell}, seed {run.seed}" if run.seed else run.cell: run for run in runs if run.cell in dashes}
     if not shown:
         return
-    ends = ", ".join(f"{run.cell} negatives it ends at {_signed(run.loss, 2)}" for run in shown)
+    ends = ", ".join(
+        f"{run.cell} negatives{f' (seed {run.seed})' if run.seed else ''} it ends at {_signed(run.loss, 2)}"
+        for run in shown.values()
+    )
     panels = {
         "loss": ("Loss (nats)", f"{ends[0].upper()}{ends[1:]}: the two do not compare, as one has terms more."),
         "negative": ("Cosine of two images", "Of z, views of two different images: 1 is collapse."),
         "z_std": ("Spread of z", "On held-out images: 1 fills the sphere, 0 is collapse."),
     }
     for key, (title, caption) in panels.items():
-        curves = [(run.cell, *run.seen["curves"][key].values(), colour, dashes[run.cell]) for run in shown]
+        curves = [
+            (name, *run.seen["curves"][key].values(), colour, "dot" if run.seed else dashes[run.cell])
+            for name, run in shown.items()
+            if key in run.seen["curves"]
+        ]
         with grid.cell():
             ui.show(
                 plots.plot_curves(
@@ -316,17 +323,14 @@ def _interval(scores: dict[str, float], key: str) -> str:
     return plots.percent_interval(scores[key], accuracy_interval(scores[key], n), n).replace(f", n = {n:,}", "")
 
 
-def _again(about: Experiment, selection: ui.Selection, runs: dict[str, Run]) -> None:
-    """The button that trains without negatives here and now."""
-    run = runs.get(WITHOUT)
-    cost = (
-        f"It took {plots.seconds(run.seconds)} when it was made." if run else "No such run of these images comes along."
-    )
-    run_now(
-        about, selection.data, {"--model.negatives": 0}, key="contrast_collapse_run", label="Run this one now",
-        said=f"{about.fixed['steps']} steps of {METHODS[about.method].title} without negatives on "
-        f"{ui.escape(selection.title)}, shown live on the page of training. {cost}",
-    )  # fmt: skip
+def _again(about: Experiment, selection: ui.Selection) -> None:
+    """A run without negatives here and now, whose end then stands beside the one that comes along."""
+    if selection.data in about.datasets:
+        steps = about.fixed["steps"]
+        live.panel(NAME, selection.data, WITHOUT, f"{steps} steps without negatives on {selection.title}")
+        return
+    st.caption("To train on these images without negatives, which then shows beside the others as the model chosen:")
+    st.code(file_names(f"sslviz train {about.method} {selection.data} --model.no-negatives"), language="bash")
 
 
 def _folded(results: Results | None, model: str, dataset: str) -> None:

@@ -23,8 +23,18 @@ EVALUATION = 15.0  # seconds that it is expected to take
 ROOM = 84  # pixels of the button and of the progress
 
 
+def added(name: str, dataset: str) -> Results | None:
+    """The runs that come along and those of this visit; None where none come along.
+
+    Raises:
+        UserError: the file of those that come along is damaged.
+    """
+    shipped = results.shipped(name, dataset)
+    return shipped and shipped.added(_visited(name, dataset))
+
+
 def found(name: str, dataset: str) -> Results | None:
-    """The runs that come along and those of this visit; where none come along, None, and the page says where some do.
+    """As `added`; where none come along, None, and the page says where some do.
 
     Raises:
         UserError: the files of those that come along are damaged or missing.
@@ -36,8 +46,7 @@ def found(name: str, dataset: str) -> Results | None:
             f"These runs were made for {titles}: choose {'it' if len(there) == 1 else 'one of them'} as the dataset."
         )
         return None
-    shipped = results.shipped(name, dataset)
-    return shipped and shipped.added(_visited(name, dataset))
+    return added(name, dataset)
 
 
 def panel(name: str, dataset: str, key: str, title: str) -> None:
@@ -128,6 +137,9 @@ def _evaluate(asked: dict[str, Any], now: RunRecord) -> None:
     cell = {key: asked[key] for key in ("name", "dataset", "key", "seed")}
     job = _job(asked)
     told = {"model": now.folder.name, "info": now.info, "losses": now.losses, "seconds": now.seconds}
+    if experiments.EXPERIMENTS[asked["name"]].look:
+        told["points"] = [[point.step, point.losses] for point in now.points]
+        told["snapshots"] = [[each.step, each.monitor, each.path] for each in now.snapshots]
     if ui.worker().progress(job) is None:
         try:
             ui.worker().submit(

@@ -11,13 +11,13 @@ from plotly.colors import sample_colorscale
 
 from sslviz import plots, ui
 from sslviz.bundled.experiments import EXPERIMENTS, Experiment
-from sslviz.bundled.experiments.results import Results, Run, shipped
+from sslviz.bundled.experiments.results import Results, Run
 from sslviz.data.packing import unpack
 from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint
 from sslviz.ui import work
+from sslviz.ui.contrast import live
 from sslviz.ui.contrast.collapse import computed
-from sslviz.ui.contrast.run_now import run_now
 
 NAME, OWN = "momentum", "own"
 USUAL = "0.99"  # what the page opens with
@@ -48,7 +48,7 @@ def show(selection: ui.Selection) -> None:
     """Draw the queue of a run, the drift of its keys, and the short runs beside one another."""
     about = EXPERIMENTS[NAME]
     dataset = selection.data if selection.data in about.datasets else about.datasets[0]
-    results = shipped(NAME, dataset)
+    results = live.added(NAME, dataset)
     runs = {cell: results.of(cell)[0] for cell in about.cells(dataset) if results.of(cell)} if results else {}
     choices = [*runs, *([OWN] if _has_queue(selection, about) else [])]
     if not choices:
@@ -77,15 +77,12 @@ def show(selection: ui.Selection) -> None:
         with grid.cell():
             _drift(queues, about, selection, step)
     if results and runs:
-        _course(runs)
-        _table(results, runs)
-    momentum, run = float(usual if chosen == OWN else chosen), runs.get(chosen)
-    cost = f" On {ui.data_title(dataset)} it took {plots.seconds(run.seconds)}." if run else ""
-    run_now(
-        about, selection.data, {"--model.momentum": momentum}, key="contrast_queue_run", label="Run this one now",
-        said=f"{about.fixed['steps']} steps of {METHODS[about.method].title} with momentum {momentum:g} on "
-        f"{ui.escape(selection.title)}, shown live on the page of training.{cost}",
-    )  # fmt: skip
+        more = {f"{run.cell}, seed {run.seed}": run for run in results.runs if run.seed and run.cell in runs}
+        _course(runs, more)
+        _table(results, runs, more)
+    cell = usual if chosen == OWN else chosen
+    title = f"{about.fixed['steps']} steps with momentum {cell} on {ui.data_title(dataset)}"
+    live.panel(NAME, dataset, cell, title)
     _folded(about, results)
 
 
@@ -187,8 +184,8 @@ def _drift(queues: dict[str, Queue], about: Experiment, selection: ui.Selection,
     )  # fmt: skip
 
 
-def _course(runs: dict[str, Run]) -> None:
-    """Loss, online k-NN, drift and spread over the steps, a curve a momentum."""
+def _course(runs: dict[str, Run], more: dict[str, Run]) -> None:
+    """Loss, online k-NN, drift and spread over the steps, a curve a momentum; and of runs of this visit, dotted."""
     cells = list(runs)
     shown = {
         "loss": ("loss (nats)", 1.0), "knn": ("online k-NN (%)", 100.0), "z_std": ("spread of z", 1.0),
@@ -199,19 +196,21 @@ def _course(runs: dict[str, Run]) -> None:
     for key, (title, scale) in shown.items():
         with grid.cell():
             curves = []
-            for cell, run in runs.items():
-                found = run.seen["curves"][key]
-                curves.append((cell, found["step"], scale * np.array(found["value"], float), *_look_of(cell, cells)))
+            for name, run in (runs | more).items():
+                colour, dash = _look_of(run.cell, cells)
+                if found := run.seen.get("curves", {}).get(key):
+                    value = scale * np.array(found["value"], float)
+                    curves.append((name, found["step"], value, colour, "longdashdot" if name in more else dash))
             figure = plots.plot_curves(
                 [(title, curves)], title=title[0].upper() + title[1:], x_title="step", height=250
             )
             ui.show(figure, key=f"contrast_queue_course_{key}", alt=f"{title} over the steps, by momentum")
 
 
-def _table(results: Results, runs: dict[str, Run]) -> None:
+def _table(results: Results, runs: dict[str, Run], more: dict[str, Run]) -> None:
     """Where the runs have ended, and what can be told from it."""
     rows = ["| momentum | loss (nats) | spread of z | k-NN of h | linear probe of h |", "|--:|--:|--:|--:|--:|"]
-    for cell, run in runs.items():
+    for name, run in sorted((runs | more).items()):
         spread = run.seen["curves"]["z_std"]["value"][-1]
         scores = [
             plots.percent_interval(getattr(run, key), run.interval(key), run.n_test).replace(
@@ -219,7 +218,7 @@ def _table(results: Results, runs: dict[str, Run]) -> None:
             )
             for key in ("knn", "linear")
         ]
-        rows.append(f"| {cell} | {run.loss:.2f} | {spread:.2f} | {scores[0]} | {scores[1]} |")
+        rows.append(f"| {name} | {run.loss:.2f} | {spread:.2f} | {scores[0]} | {scores[1]} |")
     st.markdown("\n".join(rows))
     order = sorted(runs, key=lambda cell: runs[cell].knn, reverse=True)
     best = runs[order[0]]
