@@ -10,7 +10,7 @@ from sslviz.ui.contrast import VIEWS
 selection = ui.open_page("contrastive")
 ui.need_model(selection)
 view = ui.bound("contrast_view", next(iter(VIEWS)), among=VIEWS)
-with st.container(horizontal=True, vertical_alignment="center"):
+with st.container(gap="xxsmall"):
     st.segmented_control("View", list(VIEWS), key="contrast_view", required=True, label_visibility="collapsed")
     st.caption(VIEWS[view].question)
 importlib.import_module(VIEWS[view].module).show(selection)

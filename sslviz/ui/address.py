@@ -131,12 +131,11 @@ def flush() -> None:
     """Write what the run has bound and put, in one update, and only where it differs from the address.
 
     The first run writes nothing: a browser that has not yet got the script would make another entry of it. The script
-    asks for it as soon as it is there; what it asks during a long first run may be lost, so a part that is run alone,
-    which the browser has drawn by then, writes too.
+    asks for it as soon as it is there, which is answered when that run has ended.
     """
     memory, state = _memory(), st.session_state
     memory["kept"] |= {key: state[key] for key in memory["bound"] if key in state}
-    if not memory["ready"] and memory["runs"] < 2 and not _in_fragment():
+    if not memory["ready"] and memory["runs"] < 2:
         return
     wanted = dict.fromkeys(memory["seen"]) | memory["put"]  # parameters of what is not on show are taken out
     memory["put"] = {}
@@ -150,11 +149,6 @@ def flush() -> None:
         del st.query_params[name]
     if changed := {name: value for name, value in wanted.items() if value is not None and now.get(name) != value}:
         st.query_params.update(changed)
-
-
-def heard() -> None:
-    """Note that this visit's page has told something: its scripts are there, so the address may be written."""
-    _memory()["ready"] = True
 
 
 def _in_fragment() -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
 from sslviz.errors import UserError
 from sslviz.paths import hide_folders
@@ -162,11 +163,12 @@ def begin_page(key: str) -> None:
     """Begin a page: guard a deep link, then title, question and path.
 
     When the first visit after a start is a deep link, Streamlit finds the folder `pages` by itself and runs the page's
-    file alone, without `app.py`: the page then starts the app in its place.
+    file alone, without `app.py`: the page then starts the app in its place. It ends by the exception of `st.stop`, not by
+    `st.stop`, which would also drop what the browser has asked for meanwhile, such as the address script's first word.
     """
     if not getattr(_router, "running", False):
         start()
-        st.stop()
+        raise StopException
     page = PAGES[key]
     with st.container(gap="xxsmall"):
         st.html(_HERE / "page_shell.css")

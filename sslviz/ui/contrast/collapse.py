@@ -299,7 +299,8 @@ def _table(encoders: list[Encoder], results: Results | None, runs: dict[str, Run
     for key, words in (("knn", "k-NN (always of h)"), ("linear", "linear probe (always of h)")):
         if any(key in e.scores for e in encoders):
             rows.append(f"| {words} | {' | '.join(_interval(e.scores, key) for e in encoders)} |")
-    st.markdown("\n".join(rows))
+    with st.container(key="tables_collapse"):
+        st.markdown("\n".join(rows))
     said = f"Measures: {encoders[0].seen['n']:,} test images, two random views of each for alignment."
     if any(e.scores for e in encoders):
         counts = sorted({f"{int(e.scores['n_test']):,}" for e in encoders if e.scores})

@@ -71,21 +71,24 @@ function paint(view) {
     place.querySelector(".rank").textContent =
       `Its other view: cosine ${signed(values[0], 2)}, number ${ranks[row]} of ${values.length}. The nearest:`
     const order = largest(values, SHOWN)
-    const side = Math.min(PICTURE, Math.max(16, Math.floor(place.clientWidth / SHOWN) - 10))
     place.querySelector(".nearest").replaceChildren(
-      ...order.map((at) => near(view, columns[at], values[at], at === 0, side)))
+      ...order.map((at) => near(view, columns[at], values[at], at === 0)))
   }
   say(view)
 }
 
-function near(view, column, value, positive, side) {
+function near(view, column, value, positive) {
   const figure = document.createElement("figure"), picture = document.createElement("span")
   const words = document.createElement("figcaption"), { n, sheet, names, labels } = view.data
   picture.className = "picture"
-  cut(picture, sheet, column, side)
+  cut(picture, sheet, column, PICTURE)
   if (positive) figure.className = "positive"
-  const name = names.length ? ` “${names[labels[column % n]]}”` : ""
-  words.textContent = `${signed(value, 2)}${positive ? " pair" : name}`
+  const name = names.length ? names[labels[column % n]] : ""
+  words.append(...[signed(value, 2), positive ? "pair" : name].map((text) => {
+    const line = document.createElement("span")
+    line.textContent = text
+    return line
+  }))
   figure.append(picture, words)
   return figure
 }

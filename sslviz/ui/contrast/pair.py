@@ -14,7 +14,6 @@ from sslviz.data.images import to_float
 from sslviz.errors import UserError
 from sslviz.methods.policies import ViewPolicy, check_blur, policy_for
 from sslviz.methods.registry import DEFAULT, METHODS
-from sslviz.ui import address
 from sslviz.ui.component import component
 from sslviz.ui.contrast import source, switches
 
@@ -81,7 +80,6 @@ def _pair(selection: ui.Selection, shown: source.Shown, base: ViewPolicy) -> tup
     def asked() -> None:
         told = st.session_state.contrast_pair.get("asked")
         if isinstance(told, dict):
-            address.heard()
             answer(told, base, channels)
 
     pairs = draw(shown.x, policy, [(seed + i) % (MOST_SEED + 1) for i in range(PAIRS)])

@@ -219,7 +219,8 @@ def _table(results: Results, runs: dict[str, Run], more: dict[str, Run]) -> None
             for key in ("knn", "linear")
         ]
         rows.append(f"| {name} | {run.loss:.2f} | {spread:.2f} | {scores[0]} | {scores[1]} |")
-    st.markdown("\n".join(rows))
+    with st.container(key="tables_queue"):
+        st.markdown("\n".join(rows))
     order = sorted(runs, key=lambda cell: runs[cell].knn, reverse=True)
     best = runs[order[0]]
     near = [cell for cell in order[1:] if runs[cell].interval("knn")[1] >= best.interval("knn")[0]]

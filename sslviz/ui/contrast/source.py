@@ -15,7 +15,6 @@ import streamlit as st
 from sslviz import ui
 from sslviz.data.picture import MAX_BYTES, fitted, read_square
 from sslviz.errors import UserError
-from sslviz.ui import address
 from sslviz.ui.component import component
 from sslviz.ui.stored import some_of_each
 
@@ -132,7 +131,6 @@ def sheet(side: int) -> None:
             st.session_state.contrast_ink = _checked_ink(told)
         except (ValueError, TypeError):
             return
-        address.heard()
 
     _SKETCH(
         key="contrast_sketch",
