@@ -163,8 +163,8 @@ def begin_page(key: str) -> None:
     """Begin a page: guard a deep link, then title, question and path.
 
     When the first visit after a start is a deep link, Streamlit finds the folder `pages` by itself and runs the page's
-    file alone, without `app.py`: the page then starts the app in its place. It ends by the exception of `st.stop`, since
-    `st.stop` itself would also drop what the browser has asked for meanwhile, as the address script does at once.
+    file alone, without `app.py`: the page then starts the app in its place. It ends by the exception of `st.stop`: to
+    call that would also drop what the browser has asked for meanwhile, as the address script does at once.
     """
     if not getattr(_router, "running", False):
         start()
