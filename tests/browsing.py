@@ -18,6 +18,11 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 WAIT = 60_000  # ms; a shared core is slow
+# What axe-core finds in Streamlit's own parts, which a page cannot change: rule -> where
+STREAMLIT = {
+    "list": "[data-testid=stSidebarNavItems]",  # sections of the navigation lie between a list and its items
+    "listitem": "[data-testid=stSidebarNavItems]",
+}
 
 
 @contextlib.contextmanager
@@ -98,3 +103,34 @@ def until_shown(page, place, move) -> None:
         with contextlib.suppress(sync_api.TimeoutError):
             return place.first.wait_for(timeout=WAIT / 3)
     pytest.fail("the chart does not answer to the mouse")
+
+
+def cut(page, width: int) -> list[str]:
+    """Titles of pages and figures that leave a page of this width, and a page that scrolls sideways."""
+    return page.evaluate(
+        """width => {
+            const main = document.querySelector('[data-testid=stMain]')
+            const titles = [...document.querySelectorAll('h1, h2, h3, .gtitle, .st-key-question p')].filter(node => {
+                const box = node.getBoundingClientRect()
+                return box.width && (box.left < 0 || box.right > width + 1)
+            }).map(node => node.textContent)
+            return main.scrollWidth > main.clientWidth ? [...titles, 'the page scrolls sideways'] : titles
+        }""",
+        width,
+    )
+
+
+def serious(page) -> list[tuple[str, ...]]:
+    """What axe-core calls serious or critical on a page as it stands, Streamlit's own parts left out."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = []
+    for violation in Axe().run(page).response["violations"]:
+        if violation["impact"] not in ("serious", "critical"):
+            continue
+        for node in violation["nodes"]:
+            target, inside = node["target"][-1], STREAMLIT.get(violation["id"])
+            if inside and page.locator(target).first.evaluate("(node, box) => !!node.closest(box)", inside):
+                continue
+            found.append((violation["id"], node["html"][:200], node.get("failureSummary", "")[:200]))
+    return found

@@ -1,9 +1,12 @@
 """The contrast page in a real browser: switches and strengths change the pair, a drawn digit is turned into another."""
 
+import math
 import re
 
 import pytest
-from browsing import serve, settle, visit
+from browsing import WAIT, cut, serious, serve, settle, until, visit
+
+from sslviz.ui.contrast import VIEWS
 
 FOCUSED = """() => {
     let node = document.activeElement
@@ -114,3 +117,63 @@ def test_a_drawn_digit_is_turned_until_the_probe_changes_its_mind(page, address)
     page.wait_for_function("() => location.search.includes('contrast_at_rotate')")
     settle(page)
     assert "SimCLR “7”, then" in page.locator("p", has_text="The probe's answer").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_view_is_readable_and_fits_a_phone(browser, address, scheme):
+    """One visit, and a click a view."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    visit(page, f"{address}/contrastive?model=simclr-mnist")
+    for name, view in VIEWS.items():
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.get_by_role("radio", name=name, exact=True).or_(page.get_by_role("button", name=name, exact=True)).click()
+        page.get_by_text(view.question).wait_for()
+        settle(page)
+        until(page, lambda: not page.get_by_role("button", name="Stop").count())  # what is computed has arrived
+        until(page, lambda: cut(page, 390) == [])
+        page.set_viewport_size({"width": 1440, "height": 900})
+        settle(page)
+        assert serious(page) == [], name
+    context.close()
+
+
+def test_a_finger_draws_chooses_a_row_and_drags_a_negative(browser, address):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    hand = context.new_cdp_session(page)
+
+    def drag(place, *points):
+        """A finger over an element, at shares of its width and height."""
+        place.scroll_into_view_if_needed()
+        box = place.bounding_box()
+        at = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in points]
+        for kind, touches in (("touchStart", at[:1]), *(("touchMove", [one]) for one in at[1:]), ("touchEnd", [])):
+            hand.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+            page.wait_for_timeout(30)
+
+    visit(page, f"{address}/contrastive?model=simclr-mnist&contrast_from=Draw")
+    drag(page.get_by_role("application"), (0.3, 0.3), (0.6, 0.3), (0.5, 0.6), (0.45, 0.8))
+    page.wait_for_function("() => location.search.includes('contrast_ink')")
+    settle(page)
+
+    visit(page, f"{address}/contrastive?model=simclr-mnist&contrast_view=Matrix")
+    matrix = page.locator("canvas.matrix")
+    matrix.scroll_into_view_if_needed()
+    box = matrix.bounding_box()
+    matrix.tap(position={"x": box["width"] / 2, "y": box["height"] * 5.5 / 32})
+    page.wait_for_function("() => location.search.includes('contrast_row=5')")
+    settle(page)
+
+    visit(page, f"{address}/contrastive?contrast_view=Gradient")
+    circle = page.locator("canvas.circle").first
+    circle.scroll_into_view_if_needed()
+    side = circle.bounding_box()["width"]
+    r = side / 2 - 44
+    turned = [(0.5 + r * math.cos(math.radians(a)) / side, 0.5 + 26 / side - r * math.sin(math.radians(a)) / side)
+              for a in (190, 170, 150, 130)]  # fmt: skip
+    drag(circle, *turned)
+    page.wait_for_function("() => location.search.includes('contrast_angles=50%2C120%2C130%2C260%2C330')")
+    context.close()

@@ -4,9 +4,9 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from browsing import WAIT, settle, until, visit
+from browsing import WAIT, cut, serious, settle, until, visit
 
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
 
 # every page, and every view that is drawn by other code
 PLACES = (
@@ -27,11 +27,6 @@ PLACES = (
 )
 PAGES = {place.partition("?")[0]: place for place in reversed(PLACES)}  # the first place of each page
 WIDTHS = (390, 800, 1440)
-# What axe-core finds in Streamlit's own parts, which a page cannot change: rule -> where
-STREAMLIT = {
-    "list": "[data-testid=stSidebarNavItems]",  # sections of the navigation lie between a list and its items
-    "listitem": "[data-testid=stSidebarNavItems]",
-}
 
 
 def control(page, name: str):
@@ -163,35 +158,6 @@ def test_a_place_is_whole_readable_and_fetches_nothing_from_elsewhere(browser, a
     context.close()
     assert urlsplit(icon).netloc in ("", host), icon
     assert {url for url in asked if urlsplit(url).netloc not in ("", host)} == set()
-
-
-def cut(page, width: int) -> list[str]:
-    """Titles of pages and figures that leave a page of this width, and a page that scrolls sideways."""
-    return page.evaluate(
-        """width => {
-            const main = document.querySelector('[data-testid=stMain]')
-            const titles = [...document.querySelectorAll('h1, h2, h3, .gtitle, .st-key-question p')].filter(node => {
-                const box = node.getBoundingClientRect()
-                return box.width && (box.left < 0 || box.right > width + 1)
-            }).map(node => node.textContent)
-            return main.scrollWidth > main.clientWidth ? [...titles, 'the page scrolls sideways'] : titles
-        }""",
-        width,
-    )
-
-
-def serious(page) -> list[tuple[str, ...]]:
-    """What axe-core calls serious or critical on a page as it stands, Streamlit's own parts left out."""
-    found = []
-    for violation in axe.Axe().run(page).response["violations"]:
-        if violation["impact"] not in ("serious", "critical"):
-            continue
-        for node in violation["nodes"]:
-            target, inside = node["target"][-1], STREAMLIT.get(violation["id"])
-            if inside and page.locator(target).first.evaluate("(node, box) => !!node.closest(box)", inside):
-                continue
-            found.append((violation["id"], node["html"][:200], node.get("failureSummary", "")[:200]))
-    return found
 
 
 def test_dataset_and_model_are_within_reach_on_a_phone(browser, address):
