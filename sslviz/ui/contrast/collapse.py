@@ -208,9 +208,14 @@ def _conclude(encoders: list[Encoder], run: Run | None, space: str) -> None:
         words += f"It is z that has collapsed: its spread is {spread['z']:.2f}, that of h {spread['h']:.2f}. "
     scored = [e for e in encoders if e.scores.get("n_test") == run.n_test]  # on the same labels and test images
     for key, name in (("knn", "Read off h by k-NN:"), ("linear", "by a linear probe:")):
-        told = [f"{_percent(e.scores[key], run.n_test)} ({ui.escape(e.title)})" for e in scored]
+        told = [f"{_percent(e.scores[key], run.n_test)} ({ui.escape(_within(e.title))})" for e in scored]
         words += f"{name} {', '.join(told)}{'; ' if key == 'knn' else '.'}"
     st.markdown(words)
+
+
+def _within(title: str) -> str:
+    """The title of an encoder within a sentence; names of models are written as they are."""
+    return title.replace("At initialisation", "at initialisation")
 
 
 def _signed(value: float, digits: int) -> str:
@@ -244,7 +249,7 @@ def _figures(encoders: list[Encoder], about: Experiment, runs: list[Run], space:
     """The spectra, and the course of the runs."""
     grid = st.grid(2, min_column_width=420, gap="medium")
     with grid.cell():
-        held = "; ".join(f"{sum(e.seen[space]['spectrum']):.2g} ({e.title})" for e in encoders)
+        held = "; ".join(f"{sum(e.seen[space]['spectrum']):.2g} ({_within(e.title)})" for e in encoders)
         ui.show(
             plots.plot_spectra(
                 [(e.title, e.seen[space]["spectrum"], e.colour, e.dash) for e in encoders],

@@ -79,8 +79,7 @@ def _offer(name: str, dataset: str, key: str, title: str) -> None:
             f"Run it now with seed {seed}", icon=":material/play_arrow:", key="contrast_run_now",
             help=f"{title}: the same run with another seed, through the queue of the train page",
         )  # fmt: skip
-        if said := st.session_state.pop("contrast_said", ""):
-            st.caption(ui.escape(said))
+        st.caption(ui.escape(st.session_state.pop("contrast_said", "") or title))
     if not pressed:
         return
     minutes = min(MINUTES, console.run_queue().limits.minutes)
