@@ -117,7 +117,7 @@ def test_the_temperature_is_dragged_without_a_message_and_the_losses_are_those_o
     assert loss_of(page) == pytest.approx(sum(both) / 2, abs=1e-5)  # the address holds it
 
 
-def test_a_row_is_chosen_by_keyboard_alone(page, address):
+def test_a_row_and_a_temperature_are_chosen_by_keyboard_alone(page, address, models):
     board(page, address, "Matrix", contrast_row=3)
     inside = "() => { let e = document.activeElement; while (e?.shadowRoot) e = e.shadowRoot.activeElement; "
     inside += "return e?.className }"
@@ -135,6 +135,17 @@ def test_a_row_is_chosen_by_keyboard_alone(page, address):
     shares = [float(text.rstrip(" %").lstrip("< ")) for text in page.locator(".hardest .share").all_inner_texts()]
     assert len(shares) == 6 and shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 100.5
     page.wait_for_url(re.compile(r"contrast_row=20(&|$)"))  # 4, and its other view
+    settle(page)
+    for _ in range(20):
+        if page.evaluate(inside) == "temperature":
+            break
+        page.keyboard.press("Tab")
+    assert page.evaluate(inside) == "temperature"
+    page.keyboard.press("ArrowRight")
+    temperature = float(page.locator(".heat .value").inner_text())
+    assert temperature > 0.2
+    assert loss_of(page) == pytest.approx(nt_xent(*z_of(models, 16), temperature=temperature).item(), abs=1e-5)
+    page.wait_for_url(re.compile(rf"contrast_temperature={temperature:g}(&|$)"))
     settle(page)
 
 

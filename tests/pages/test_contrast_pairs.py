@@ -79,6 +79,16 @@ def test_a_model_without_projector_says_why_and_offers_one_that_has_it(view):
     assert "has no projector" not in words(at) and f"of {names[0].split()[2]} in eval mode" in words(at)
 
 
+def test_images_without_any_contrastive_model_get_the_command_that_trains_one(models, tmp_path):
+    rng = np.random.default_rng(0)
+    path = save(tmp_path / "mine.npz", x_test=rng.integers(0, 256, (4, 28, 28), np.uint8), y_test=np.arange(4) % 2)
+    checkpoint.save(checkpoint.load(models / "tiny-vae"), models / "mine", card={"dataset": str(path)})
+    st.cache_resource.clear()
+    at = open_view("Matrix", data="mine", model="mine")
+    assert not at.error and "None is trained on mine here yet" in words(at)
+    assert at.code[0].value == "sslviz train simclr mine.npz"
+
+
 def test_the_gradient_needs_no_model_and_refuses_odd_angles():
     at = open_view("Gradient", model="tiny-vae", contrast_angles="10,20,30,40,350")
     assert not at.error and at.session_state.contrast_angles == (10, 20, 30, 40, 350)
