@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from sslviz.errors import UserError
 from sslviz.evaluation.efficiency import DrawDifference, Efficiency, Fit
-from sslviz.evaluation.evidence import FOLDER
+from sslviz.evaluation.evidence import FOLDER, Evidence
 from sslviz.paths import assets_dir
 
 NONE = np.zeros(0, np.uint16)
@@ -76,3 +77,35 @@ def _count(word: str | int) -> int | None:
 def _classes(fits: tuple[Fit, ...]) -> float:
     """How many classes there are, from a draw of labels of which each class has as many."""
     return next(fit.n_labels / fit.per_class for fit in fits if fit.per_class)
+
+
+def from_table(found: Evidence, model: str, others: Iterable[str]) -> StoredCurve:
+    """The few counts that a table of evidence has, as a curve: a model of the table, and other rows of it.
+
+    Args:
+        found: the table.
+        model: name of the row that comes first.
+        others: names of other rows; those that the table lacks are left out.
+    """
+    names = [model, *(row.name for row in found.rows if row.name in set(others) and row.name != model)]
+    few = sorted((key for key in found.protocols if key.isdecimal()), key=int)
+    classes = len(found.class_names)
+    fits: list[Fit] = []
+    told = {}
+    for name in names:
+        measured = found.row(name).measured
+        for key in few:
+            labels = int(key) * classes
+            draws = zip(found.seeds, measured[key].draws, strict=False)
+            fits += [Fit(name, int(key), seed, labels, accuracy, NONE) for seed, accuracy in draws]
+        fits.append(Fit(name, None, found.seeds[0], found.n_train, measured["linear"].accuracy, NONE))
+        for key in (*few, "linear") if name != model else ():
+            each: Any = found.difference(model, name, key)
+            count = None if key == "linear" else int(key)
+            told[name, count] = DrawDifference(
+                each.value, each.low, each.high, len(found.seeds) if count else 1, each.n
+            )
+    return StoredCurve(
+        model, (*map(int, few), None), found.seeds, found.y.astype(np.int64), found.class_names, "images",
+        found.train_source, found.test_source, found.n_train, found.copies, tuple(fits), {}, {}, len(fits), 0.0, told,
+    )  # fmt: skip

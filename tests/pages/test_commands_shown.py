@@ -16,6 +16,7 @@ SHOWN = {
     "embeddings": ({}, {"data": "cifar10"}),
     "probe": (
         {},
+        {"probe_view": "Labels", "model": "simclr-mnist"},
         {"probe_view": "Labels", "probe_part": "One fit"},
         {"probe_view": "Pretext"},
         {"probe_view": "Transfer", "probe_transfer": "Without labels"},

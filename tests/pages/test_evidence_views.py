@@ -111,6 +111,16 @@ def test_a_sweep_in_an_address_is_read_strictly():
     check(view("Labels", probe_sweep="x" * 3000, probe_counts="7+all", probe_rows="nobody"))
 
 
+def test_before_any_fit_the_curve_is_that_of_the_table():
+    found = evidence.load("mnist")
+    text = said(view("Labels", probe_rows="pixels+moco-mnist"))
+    assert "5 class-balanced draws of labels at each count" in text and "10,000 test images" in text
+    table = next(line for line in text.splitlines() if line.startswith("| pixels"))
+    difference = found.difference("simclr-mnist", "pixels", "1")
+    assert difference.told and f"**+{100 * difference.value:.1f}**" in table
+    assert "| moco-mnist" in text and "| whitened patches" not in text
+
+
 @pytest.mark.slow
 def test_a_sweep_shows_what_there_is_and_a_moved_control_loses_nothing(own_digits, on_pages):
     at = check(open_page("probe", probe_view="Labels", model="tiny-simclr", probe_counts="1+2", probe_draws="2"))

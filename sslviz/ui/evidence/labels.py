@@ -17,7 +17,7 @@ from sslviz.evaluation.efficiency import COUNTS, DIFFERENCE_INTERVAL, INTERVAL, 
 from sslviz.methods.registry import METHODS
 from sslviz.ui import work
 from sslviz.ui.address import asked as asked_for
-from sslviz.ui.evidence import one_fit
+from sslviz.ui.evidence import one_fit, source
 
 PARTS = ("Curve", "One fit")
 ALL = "all"
@@ -208,7 +208,7 @@ def _controls(selection: ui.Selection) -> None:
 
 def _choose(selection: ui.Selection, found: dict[str, Efficiency]) -> Efficiency | None:
     """Which result is on show: the one that comes along, or one of this visit."""
-    stored = stored_curve.load(selection.data)
+    stored = _stored(selection)
     options: dict[str, Efficiency] = {STORED: stored} if stored else {}
     options |= found
     if not options:
@@ -224,6 +224,17 @@ def _choose(selection: ui.Selection, found: dict[str, Efficiency]) -> Efficiency
             on_change=lambda: st.session_state.update(probe_sweep=st.session_state.probe_curve),
         )  # fmt: skip
     return options[on_show]
+
+
+def _stored(selection: ui.Selection) -> Efficiency | None:
+    """What comes along: the curve of a command, for the model that it is of, else the counts of the table."""
+    curve = stored_curve.load(selection.data)
+    if curve is not None and curve.model == selection.model:
+        return curve
+    table = source.table_of(selection.data)
+    if table is None or selection.model not in {row.name for row in table.rows}:
+        return curve
+    return stored_curve.from_table(table, selection.name, st.session_state.probe_rows)
 
 
 def _title(key: str, found: Efficiency) -> str:
@@ -276,7 +287,10 @@ def _draw(found: Efficiency) -> None:
     told += "".join(f" {baseline_title(name)}: {words}." for name, words in found.notes.items())
     told += "".join(f" Left out: {baseline_title(name)} ({why})." for name, why in found.left_out.items())
     if found.copies:
-        told += f" {found.copies:,} test images are also training images, so all accuracies are too high."
+        told += (
+            f" {found.copies:,} test images are also training images, so all accuracies are too high: of own images "
+        )
+        told += "`sslviz data clean FILE --out clean.npz` leaves them out."
     st.caption(ui.escape(told))
 
 

@@ -167,7 +167,7 @@ def _told(found: Evidence, protocol: str, row: Row) -> str:
         called = f"the best {'other ' if row.kind == 'baseline' else ''}baseline, {source.label(baseline)}"
         said.append(source.apart(found, row.name, baseline.name, protocol, called=ui.escape(called)))
     best = found.ranked(protocol)[0]
-    if best is not row:
+    if best not in (row, baseline):
         said.append(
             source.apart(found, row.name, best.name, protocol, called=f"the best row, {ui.escape(source.label(best))}")
         )
