@@ -104,6 +104,7 @@ def _objective(subject: Subject) -> str:
         )
     parts = subject.about.latex.split(r", \qquad")  # what stands side by side where there is room
     formula = "".join(mathml(part, block=True) for part in parts)
+    formula = f'<div class="rv-formula" role="group" aria-label="Formula" tabindex="0">{formula}</div>'
     return f'<div class="rv-objective"><h3>Objective</h3>{formula}<ul>{"".join(rows)}</ul></div>'
 
 
