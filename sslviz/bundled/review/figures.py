@@ -31,7 +31,7 @@ class Sizes:
         few: draws of one label a class.
         sentences: that masked and next words are asked of.
         sentence_labels, sentence_tests: of the probe of sentences.
-        along: labels, and test images, of the encoder that learns along.
+        along: labels of the encoder that learns along.
         epochs: for which it does.
         batch: views among which partners are looked for.
     """
@@ -42,8 +42,8 @@ class Sizes:
     sentences: int = 120
     sentence_labels: int = 400
     sentence_tests: int = 400
-    along: int = 500
-    epochs: int = 10
+    along: int = 1000
+    epochs: int = 3
     batch: int = 256
 
 

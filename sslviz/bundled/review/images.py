@@ -247,8 +247,8 @@ def _no_negatives(model: Any, probes: dict[str, Any], sizes: Any) -> dict[str, A
 def _learns_along(model: Any, probes: dict[str, Any], sizes: Any) -> dict[str, Any]:
     """A probe that does not leave its encoder alone, beside one that does."""
     train, test = probes["train"], probes["test"]
-    rows = slice(0, sizes.along)
-    parts = [(images.x[rows], images.y[rows].numpy()) for images in (train, test)]
+    few = slice(0, sizes.along)
+    parts = [(train.x[few], train.y[few].numpy()), (test.x, test.y.numpy())]
     broken = sins.encoder_trained_along(model, *parts, epochs=sizes.epochs)
     check = next(check for check in broken.checks if not check.held)
     before = honesty.digest(model)

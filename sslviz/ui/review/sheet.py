@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def _card(subject: Subject, found: dict[str, Any] | None, asked: dict[str, Quest
         f'<p class="rv-path">{escape(path)}</p></header>'
     )
     if found is None or found["missing"]:
-        why = WAITING if found is None else escape(found["missing"])
+        why = WAITING if found is None else re.sub("`([^`]+)`", r"<code>\1</code>", escape(found["missing"]))
         body = f'<p class="rv-missing">{why}</p>'
     else:
         body = _row(subject, found)
