@@ -10,6 +10,7 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.bundled.published import PUBLISHED
+from sslviz.data.catalog import DATASETS
 from sslviz.evaluation.evidence import PROBES, Evidence, Row
 from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.evaluation.results import confusion
@@ -27,9 +28,10 @@ def show(selection: ui.Selection) -> None:
     """Draw ranks under all protocols, the chosen row's errors, all figures, and accuracy against compute."""
     found = source.table_of(selection.data)
     if found is None:
-        words = shlex.join(["sslviz", "evidence", selection.data])
+        words = ["sslviz", "evidence", selection.data]
+        words += [] if selection.data in DATASETS else ["--models", str(selection.model)]
         st.caption(
-            f"No table of evidence is stored for {ui.escape(selection.title)}: `{file_names(words)}` measures "
+            f"No table of evidence is stored for {ui.escape(selection.title)}: `{file_names(shlex.join(words))}` measures "
             "one. Until then, this is what one fit says."
         )
         one_fit.show(selection)
