@@ -20,8 +20,11 @@ from sslviz.ui.evidence import one_fit, source
 from sslviz.ui.figures import file_names
 
 HEIGHT = 430
-FILES = {"csv": ("CSV", "text/csv", "csv"), "latex": ("LaTeX", "text/plain", "tex"),
-         "markdown": ("Markdown", "text/markdown", "md")}  # fmt: skip
+FILES = {
+    "csv": ("CSV", "text/csv", "csv"),
+    "latex": ("LaTeX", "text/plain", "tex"),
+    "markdown": ("Markdown", "text/markdown", "md"),
+}
 
 
 def show(selection: ui.Selection) -> None:
