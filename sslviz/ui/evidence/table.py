@@ -34,8 +34,8 @@ def show(selection: ui.Selection) -> None:
         words = ["sslviz", "evidence", selection.data]
         words += [] if selection.data in DATASETS else ["--models", str(selection.model)]
         st.caption(
-            f"No table of evidence is stored for {ui.escape(selection.title)}: `{file_names(shlex.join(words))}` measures "
-            "one. Until then, this is what one fit says."
+            f"No table of evidence is stored for {ui.escape(selection.title)}: `{file_names(shlex.join(words))}` "
+            "measures one. Until then, this is what one fit says."
         )
         one_fit.show(selection)
         return
