@@ -203,16 +203,21 @@ class Worker:
         self._progress[key] = end
         del self._jobs[key]
 
+    def _forget(self, key: tuple) -> None:
+        """Keep nothing of a job whose browser has gone: whoever looks next asks for it anew, and did not stop it."""
+        del self._progress[key], self._jobs[key]
+
     # --- the thread ---
 
     def _run(self) -> None:
         while True:
             key, job = self._next()
+            end: Progress | None
             try:
                 result = job.work(Telling(self, key, job))
                 end = Progress("done", "done", 1.0, self._clock() - (job.began or 0.0), result=result)
             except Stopped:
-                end = Progress("stopped", "stopped")
+                end = None
             except UserError as error:
                 end = Progress("failed", error=str(error))
             except Exception:
@@ -220,7 +225,7 @@ class Worker:
                 end = Progress("failed", error="The work failed; the server's log says why.")
             with self._lock:
                 if self._jobs.get(key) is job:  # else it was stopped, and may have been asked for again since
-                    self._end(key, end)
+                    self._end(key, end) if end else self._forget(key)
 
     def _next(self) -> tuple[tuple, _Job]:
         """Wait for a job, and begin it."""
@@ -233,7 +238,7 @@ class Worker:
                 if job.lasting or self._clock() - job.seen <= self.GRACE:
                     job.began, self._progress[key] = self._clock(), Progress("running", "starting")
                     return key, job
-                self._end(key, Progress("stopped", stage="stopped"))
+                self._forget(key)
 
     def _report(self, key: tuple, job: _Job, stage: str, fraction: float) -> None:
         with self._lock:
