@@ -42,6 +42,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "contrast": contrast.contrast,
     "eval mlm": language.evaluate_mlm,
     "eval next-word": language.evaluate_next_word,
+    "eval next-sentence": language.evaluate_next_sentence,
     "fill": language.fill_,
     "embed": maps.embed,
     "map": maps.map_,

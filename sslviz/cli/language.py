@@ -1,4 +1,4 @@
-"""`sslviz fill`, `sslviz eval mlm` and `sslviz eval next-word`: language models."""
+"""`sslviz fill`, and `sslviz eval` of masked words, next words and next sentences: language models."""
 
 from __future__ import annotations
 
@@ -166,6 +166,46 @@ def evaluate_next_word(
             if found.get("perplexity"):
                 print(f"{'':24} perplexity {found['perplexity']:.1f} a word")
         print("Intervals: 95 %, Wilson, over words.")
+
+    answer(result, json, show)
+
+
+def evaluate_next_sentence(
+    model: Positional[str], textfile: Positional[Path], *, pairs: int = 1000, seed: int = 0, json: bool = False
+) -> None:
+    """Evaluate a next-sentence head on running text: does it know the sentence that follows from another one?
+
+    Args:
+        model: a bundled model's name, a folder, or a name on the Hub, of a BERT with that head.
+        textfile: running text, UTF-8; sentences of a paragraph follow one another, blank lines part paragraphs.
+        pairs: how many neighbouring sentences of the text are drawn, at most; each is asked in three ways.
+        seed: of their choice and of the random sentences.
+        json: print one JSON object.
+    """
+    from sslviz.language import model as language
+    from sslviz.language import pairs as task
+    from sslviz.language.text import read_runs
+
+    if pairs < 1:
+        raise UserError("--pairs must be at least 1.")
+    runs = read_runs(textfile)
+    network = language.load_next_sentence(model, progress=None if json else fetching(model))
+    line = None if json else partial(progress_line(), model, "reading")
+    found = task.evaluate(network, runs, seed=seed, most=pairs, progress=line)
+    result = {"model": model, "file": str(textfile), "seed": seed} | found
+
+    def show() -> None:
+        print(f"{found['n_pairs']:,} neighbouring sentences of {textfile}, each asked in three ways; told right:")
+        for name, title in (
+            ("next", "the one that follows"),
+            ("random", "a random one"),
+            ("swapped", "the two swapped"),
+        ):
+            low, high = found["intervals"][name]
+            print(f"{title:24} {found['right'][name]:6.1%}  ({low:.1%} to {high:.1%})")
+        print(f"following or random      {found['accuracy']:6.1%}  (a guess: 50 %)")
+        print(f"following or swapped     {found['accuracy_swapped']:6.1%}  (a guess: 50 %)")
+        print("Intervals: 95 %, Wilson, over pairs.")
 
     answer(result, json, show)
 

@@ -31,6 +31,8 @@ if not torch.cuda.is_available():
     # transformers loads torch's compiler, and that Triton where it is installed: 80 MB for code that runs on GPUs only
     sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 
+RECURRENT = "sslviz-gru"  # model_type in config.json of the package's own recurrent models
+HEAD = "next_sentence.safetensors"  # a next-sentence head beside a masked model
 BUNDLED_MASKED = "bert-mini"  # the bundled masked model
 
 
@@ -216,6 +218,10 @@ def load_causal(
         UserError: as `load`, or a model that does not read from the left.
     """
     folder = _find(name, _check_causal, progress, wait_seconds)
+    if config_of(folder).get("model_type") == RECURRENT:
+        from sslviz.language.recurrent import read
+
+        return CausalLM(read(folder, config_of(folder)), _read_tokenizer(folder), str(name))
     model = _read(transformers().AutoModelForCausalLM, folder, str(name), "lacks the head that predicts the next word")
     return CausalLM(model, _read_tokenizer(folder), str(name))
 
@@ -223,7 +229,9 @@ def load_causal(
 def has_next_sentence(name: str | Path) -> bool:
     """Whether a model that is on this machine has a next-sentence head; reads no weights."""
     folder = hub.find(name)
-    return folder is not None and any("seq_relationship" in key for key in hub.tensor_names(folder))
+    if folder is None:
+        return False
+    return (folder / HEAD).is_file() or any("seq_relationship" in key for key in hub.tensor_names(folder))
 
 
 def load_next_sentence(
@@ -237,6 +245,11 @@ def load_next_sentence(
     folder = _find(name, _check_next_sentence, progress, wait_seconds)
     if not has_next_sentence(folder):
         raise UserError(f"{name} has no next-sentence head; choose one that has, such as bert-base-uncased.")
+    if (folder / HEAD).is_file():
+        from sslviz.language import begin, pairs
+
+        model = pairs.apply(begin.read_next_sentence(folder), folder / HEAD)
+        return NextSentence(model.eval().requires_grad_(False), load_tokenizer(folder), str(name))
     model = _read(transformers().AutoModelForNextSentencePrediction, folder, str(name), "lacks the next-sentence head")
     return NextSentence(model, load_tokenizer(folder), str(name))
 
@@ -290,6 +303,8 @@ def _check_causal(config: dict[str, Any], name: str) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
 
     kind = config.get("model_type")
+    if kind == RECURRENT:
+        return
     if kind not in KINDS or (kind in MASKED and not config.get("is_decoder")):
         raise UserError(f"{name} ({kind or 'of an unknown kind'}) does not predict the next word; choose gpt2, say.")
 

@@ -5,7 +5,7 @@ layers is of low rank (Hu et al. 2021, arXiv:2106.09685), a file of a megabyte o
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sslviz.errors import UserError
+from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.language import begin
 from sslviz.language import model as language
-from sslviz.language.batches import Sentences, moved
+from sslviz.language.batches import Sentences, moved, tokenise
 from sslviz.methods.base import Losses, Method, StepContext
 from sslviz.methods.config import Bounds, MethodConfig
 
-FILE = "next_sentence.safetensors"
+MAX_SIDE = 128  # tokens of each sentence of a pair that is evaluated
 NEXT, OTHER, SWAPPED = range(3)  # kinds of pairs: the sentence that follows, any other, the one before
 KINDS = {"next": NEXT, "random": OTHER, "swapped": SWAPPED}
 SHARES = (0.5, 0.25, 0.25)  # of each kind among the pairs of an epoch
@@ -106,19 +107,20 @@ class NextSentenceBert(Method):
 
     def write_files(self, folder: Path) -> bool:
         """The head alone, beside a card that names the model it belongs to."""
-        save(self, folder / FILE)
+        save(self, folder / language.HEAD)
         return True
 
 
 # pairs --------------------------------------------------------------------------------------------------------------
 
 
-def pairs_of(lengths: Sequence[int], *, seed: int) -> np.ndarray:
+def pairs_of(lengths: Sequence[int], *, seed: int, shares: Sequence[float] = SHARES) -> np.ndarray:
     """Each two neighbouring sentences of runs as a pair of one kind.
 
     Args:
         lengths: sentences of each run, which lie one after another.
         seed: of the kinds and of what another sentence is.
+        shares: of each kind.
 
     Returns:
         int64 (N, 3): row of the first sentence, row of the second, and the kind.
@@ -127,7 +129,7 @@ def pairs_of(lengths: Sequence[int], *, seed: int) -> np.ndarray:
     starts = np.cumsum([0, *lengths])
     n = int(starts[-1])
     first = np.setdiff1d(np.arange(n), starts[1:] - 1)  # all but the last of each run
-    kinds = rng.choice(len(SHARES), size=len(first), p=SHARES)
+    kinds = rng.choice(len(shares), size=len(first), p=shares)
     second = np.where(kinds == OTHER, rng.integers(0, n, len(first)), first + 1)
     second = np.where((kinds == OTHER) & (np.abs(second - first) < 2), (first + n // 2) % n, second)
     swapped = kinds == SWAPPED
@@ -184,6 +186,66 @@ def shares(follow: np.ndarray, pairs: np.ndarray) -> dict[str, float]:
         name: float(right[pairs[:, 2] == kind].mean()) for name, kind in KINDS.items() if (pairs[:, 2] == kind).any()
     }
     return {"accuracy": float(right.mean())} | each
+
+
+def evaluate(
+    model: language.NextSentence,
+    runs: Sequence[Sequence[str]],
+    *,
+    seed: int,
+    most: int = 1000,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """How well a model tells that a sentence follows another, beside a random sentence and beside the two swapped.
+
+    Args:
+        model: in eval mode.
+        runs: sentences that follow one another, two or more each; N neighbours in all.
+        seed: of the neighbours that are asked, and of the random sentences.
+        most: neighbours that are asked; each is asked in three ways.
+        progress: called with the share done; may raise to cancel.
+
+    Returns:
+        n_pairs; for each kind of pair the share told right and its interval (95 %, Wilson, over pairs); "accuracy", the
+        mean of next and random, and "accuracy_swapped", of next and swapped.
+
+    Raises:
+        UserError: no two neighbouring sentences, or fewer than four sentences.
+    """
+    lengths = [len(run) for run in runs if len(run) > 1]
+    if sum(lengths) < 4 or not lengths:
+        raise UserError("This text has too few sentences in a row; give running text of four sentences or more.")
+    tokenizer = model.tokenizer
+    limit = min(MAX_SIDE, model.model.config.max_position_embeddings // 2)
+    sentences = tokenise([s for run in runs if len(run) > 1 for s in run], tokenizer, max_length=limit)
+    asked = pairs_of(lengths, seed=seed, shares=(1.0, 0.0, 0.0))
+    rng = np.random.default_rng(seed)
+    asked = asked[np.sort(rng.permutation(len(asked))[:most])]
+    others = asked.copy()
+    n = len(sentences)
+    others[:, 1] = (asked[:, 0] + rng.integers(2, n - 1, len(asked))) % n  # neither itself nor a neighbour of it
+    others[:, 2] = OTHER
+    swapped = np.stack([asked[:, 1], asked[:, 0], np.full(len(asked), SWAPPED)], axis=1)
+    rows = np.concatenate([asked, others, swapped])
+    order = np.argsort(sentences.lengths[rows[:, 0]] + sentences.lengths[rows[:, 1]], kind="stable")
+
+    def logits(ids: Tensor, types: Tensor, seen: Tensor) -> Tensor:
+        return model.model(input_ids=ids, token_type_ids=types, attention_mask=seen).logits
+
+    values: list[Tensor] = []
+    for part in follows(logits, sentences, rows[order], pad_id=tokenizer.pad_token_id):
+        values.append(part)
+        if progress:
+            progress(sum(map(len, values)) / len(rows))
+    found = shares(torch.cat(values).numpy(), rows[order])
+    right = {name: found[name] for name in KINDS}
+    return {
+        "n_pairs": len(asked),
+        "accuracy": (right["next"] + right["random"]) / 2,
+        "accuracy_swapped": (right["next"] + right["swapped"]) / 2,
+        "right": right,
+        "intervals": {name: accuracy_interval(share, len(asked)) for name, share in right.items()},
+    }
 
 
 # files --------------------------------------------------------------------------------------------------------------

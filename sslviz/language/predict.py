@@ -168,12 +168,20 @@ def next_word(causal: CausalLM, prefix: str, *, top_k: int = 10, temperature: fl
     """
     if not prefix.strip():
         raise UserError("There is no text to go on from; type the beginning of a sentence.")
-    ids = causal.tokenizer(composed(prefix).rstrip(), verbose=False)["input_ids"]
+    ids = prefix_ids(causal, prefix)
     if len(ids) > (most := causal_limit(causal)):
         raise UserError(f"This text has {len(ids):,} tokens, and the model reads at most {most:,}; shorten it.")
     device = next(causal.model.parameters()).device
     logits = causal.model(input_ids=torch.tensor([ids], device=device), logits_to_keep=1).logits[0, -1:]
     return _predictions(causal.tokenizer, _tempered(logits, temperature)[0], top_k)
+
+
+def prefix_ids(causal: CausalLM, prefix: str) -> list[int]:
+    """The tokens of a text that goes on: with the one that begins a text, where there is one, and none that ends it."""
+    tokenizer = causal.tokenizer
+    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
+    ids = tokenizer(composed(prefix).rstrip(), add_special_tokens=False, verbose=False)["input_ids"]
+    return [*([] if first is None else [first]), *ids]
 
 
 def causal_limit(causal: CausalLM) -> int:

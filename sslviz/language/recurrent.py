@@ -20,7 +20,6 @@ from sslviz.language import model as language
 from sslviz.language.causal import NextToken
 from sslviz.methods.config import Bounds, MethodConfig
 
-KIND = "sslviz-gru"  # model_type in config.json
 MAX_WIDTH, MAX_VOCABULARY = 4096, 1_000_000  # of a model that is read
 
 
@@ -59,7 +58,7 @@ class GRUModel(nn.Module):
         self.bias = nn.Parameter(torch.zeros(vocabulary))
         nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
         self.config = SimpleNamespace(
-            model_type=KIND, vocab_size=vocabulary, hidden_size=hidden, max_position_embeddings=512
+            model_type=language.RECURRENT, vocab_size=vocabulary, hidden_size=hidden, max_position_embeddings=512
         )
 
     def states(self, ids: Tensor) -> Tensor:
@@ -131,7 +130,7 @@ def save(model: Any, folder: Path, *, compact: bool = False) -> None:
                   place / "model.safetensors", {"format": "pt"})  # fmt: skip
         if compact:
             language.round_weights(place / "model.safetensors")
-        content = {"model_type": KIND, "architectures": [type(network).__name__], **shape}
+        content = {"model_type": language.RECURRENT, "architectures": [type(network).__name__], **shape}
         (place / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         for path in sorted(place.iterdir(), key=lambda path: path.suffix == ".safetensors"):  # weights last
             path.chmod(0o644)
