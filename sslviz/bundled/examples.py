@@ -1,6 +1,6 @@
 """The example sentences of the language page, and a bundled model's answers to them, stored beside it.
 
-python -m sslviz.bundled.examples assets/models/bert-mini
+python -m sslviz.bundled.examples assets/models/bert-sslviz
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Of how many held-out sentences each way to fill a gap finds most words, written on the card of a bundled model.
 
-python -m sslviz.bundled.fillers assets/models/bert-mini CORPUS/heldout.txt
+python -m sslviz.bundled.fillers assets/models/bert-sslviz CORPUS/heldout.txt
 
 It is part of what `recipes.finish_language` writes; here it is computed anew for a model that is finished already, from
 the stored weights and the pruned counts beside them.

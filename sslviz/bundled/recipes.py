@@ -47,7 +47,7 @@ RECIPES: dict[str, tuple[str, str, dict, dict]] = {
     "moco-cifar10-laptop": ("moco", "cifar10", {"epochs": 48.0}, {}),
 }
 # trained on a GPU by the command on their cards, and finished here: `sslviz models finish FOLDER`
-FINISHED = ("simclr-cifar10-resnet", "moco-cifar10-resnet", "bert-mini")
+FINISHED = ("simclr-cifar10-resnet", "moco-cifar10-resnet", "bert-sslviz")
 # one model a dataset keeps its encoder's earlier weights
 WITH_HISTORY = ("simclr-mnist", "simclr-fashion", "simclr-cifar10-laptop")
 ALMOST = "The command gives these points again, but for rounding: h differs in its last digits between processors."

@@ -128,7 +128,7 @@ def _evaluate_topics(name: str, probe: ProbeName, baselines: bool, seed: int, te
     from sslviz.store.names import RANDOM
 
     known = name.removeprefix(RANDOM)
-    model = language.load(known, progress=tell and fetching(known))
+    model = language.load_any(known, progress=tell and fetching(known))
     if name != known:
         model = topics.untrained(model, seed=seed)
     names = tuple(key for key in topics.BASELINES if baselines and not (key == "random" and name != known))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def fill_(
     text: Positional[str],
     *,
-    model: str = "bert-mini",
+    model: str = "bert-sslviz",
     top_k: int = 10,
     temperature: float = 1.0,
     json: bool = False,
@@ -125,7 +125,7 @@ def evaluate_next_word(
         textfile: sentences, UTF-8.
         model: a left-to-right model that `transformers` loads for causal language modelling: a folder, or a name on the
             Hub such as gpt2.
-        corpus: text to count trigrams in, wholly; by default the pruned counts of bert-mini are taken.
+        corpus: text to count trigrams in, wholly; by default the pruned counts of bert-sslviz are taken.
         sentences: how many of the text are drawn, at most.
         seed: of their choice.
         json: print one JSON object.

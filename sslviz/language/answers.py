@@ -20,6 +20,7 @@ from sslviz.language.sentence import Token
 
 FILE = "answers.json"
 WEIGHTS = "model.safetensors"
+END = "(end)"  # what is shown where a left-to-right model ends a text
 
 
 @dataclass(frozen=True)

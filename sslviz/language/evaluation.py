@@ -105,8 +105,9 @@ def fillers(
     ranks: Sequence[Sequence[int]],
     *,
     name: str,
+    others: Mapping[str, Sequence[Sequence[bool]]] | None = None,
 ) -> dict[str, Any]:
-    """`wins` of trigrams from the left, trigrams from both sides, and a masked model, at the same masked words.
+    """`wins` of trigrams from the left and from both sides, of a masked model, and of others, at the same masked words.
 
     Args:
         counts: the trigrams.
@@ -114,8 +115,9 @@ def fillers(
         spans: of `masked_spans`.
         ranks: of `masked_ranks`.
         name: of the model.
+        others: hits at the same words by name, such as those of `next_word.gap_hits`.
     """
-    hits = {LEFT: counts.hits(texts, spans, right=False), BOTH: counts.hits(texts, spans)}
+    hits = {LEFT: counts.hits(texts, spans, right=False), BOTH: counts.hits(texts, spans)} | dict(others or {})
     return wins(hits | {name: [[rank == 0 for rank in found] for found in ranks]})
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sslviz.errors import UserError
 from sslviz.language.answers import Mask
-from sslviz.language.model import MaskedLM
+from sslviz.language.model import CausalLM, MaskedLM
 from sslviz.language.predict import answers, body
+from sslviz.language.recurrent import GRUModel
 from sslviz.language.sentence import MaskedText, limit, mask_text, readable, tokens_of
 from sslviz.language.text import composed
 
@@ -153,9 +155,24 @@ def rollout(attention: np.ndarray) -> np.ndarray:
     return flow.astype(np.float32)
 
 
+def states_of(model: MaskedLM | CausalLM, ids: Tensor, mask: Tensor, *, all_layers: bool) -> tuple[Tensor, ...]:
+    """Hidden states (B, L, D) of each layer, embeddings first, or of the last one alone; a recurrent model has one.
+
+    Args:
+        model: in eval mode.
+        ids: tokens, int64 (B, L), padded at the end.
+        mask: (B, L), 0 where padded.
+        all_layers: whether those of the layers before the last one are wanted too.
+    """
+    if isinstance(model.model, GRUModel):  # the embeddings have another width than the state
+        return (model.model.states(ids),)
+    output = model.model.base_model(input_ids=ids, attention_mask=mask, output_hidden_states=all_layers)
+    return (*(output.hidden_states or ())[:-1], output.last_hidden_state)
+
+
 @torch.no_grad()
 def sentence_vectors(
-    model: MaskedLM,
+    model: MaskedLM | CausalLM,
     texts: Sequence[str],
     *,
     layer: int | None = -1,
@@ -176,7 +193,7 @@ def sentence_vectors(
     """
     if not texts or not all(text.strip() for text in texts):
         raise UserError("There is an empty sentence, or none at all; give sentences with words in them.")
-    tokenizer, device = model.tokenizer, next(model.parameters()).device
+    tokenizer, device = model.tokenizer, next(model.model.parameters()).device
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     rows: dict[int, np.ndarray] = {}
     for first in range(0, len(order), batch_size):
@@ -186,10 +203,7 @@ def sentence_vectors(
             return_tensors="pt", return_special_tokens_mask=True,
         )  # fmt: skip
         mask = encoded["attention_mask"].to(device)
-        output = model.model.base_model(
-            input_ids=encoded["input_ids"].to(device), attention_mask=mask, output_hidden_states=layer != -1
-        )
-        states = (*(output.hidden_states or ())[:-1], output.last_hidden_state)
+        states = states_of(model, encoded["input_ids"].to(device), mask, all_layers=layer != -1)
         chosen = states if layer is None else [states[layer]]
         weight = (mask * (1 - encoded["special_tokens_mask"].to(device))).unsqueeze(-1)  # (B, L, 1)
         mean = torch.stack([(h * weight).sum(1) for h in chosen], 1) / weight.sum(1)[:, None].clamp(min=1)

@@ -28,9 +28,10 @@ SMALL = (
 )  # fmt: skip
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 ROOM = 1.6  # bytes of memory for each byte of weights while they are read
-TWIN = ""  # the bundled model that reads from the left only: its folder's name under assets/models, once there is one
-COUNTED = "bert-mini"  # the bundled model with trigrams of its training text beside it
-INSTEAD = "choose bert-mini, which comes with sslviz, or a model's folder"
+TWIN = "bert-sslviz-left"  # the bundled model that reads from the left only, of the masked one's shape
+GRU = "gru-sslviz"  # the bundled recurrent model
+COUNTED = "bert-sslviz"  # the bundled model with trigrams of its training text beside it
+INSTEAD = "choose bert-sslviz, which comes with sslviz, or a model's folder"
 
 
 def find(name: str | Path) -> Path | None:
@@ -167,7 +168,7 @@ def _check_room(name: str, wanted: Mapping[str, int]) -> None:
     while not place.exists():
         place = place.parent
     disk, memory = shutil.disk_usage(place).free, free_memory()
-    smaller = "choose a smaller one, such as distilbert-base-uncased or bert-mini"
+    smaller = "choose a smaller one, such as distilbert-base-uncased or bert-sslviz"
     if size * 1.05 > disk:
         raise UserError(f"{name} is a download of {_gb(size)}, and {place} has {_gb(disk)} free; {smaller}.")
     if memory is not None and size * ROOM > memory:

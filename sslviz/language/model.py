@@ -33,7 +33,7 @@ if not torch.cuda.is_available():
 
 RECURRENT = "sslviz-gru"  # model_type in config.json of the package's own recurrent models
 HEAD = "next_sentence.safetensors"  # a next-sentence head beside a masked model
-BUNDLED_MASKED = "bert-mini"  # the bundled masked model
+BUNDLED_MASKED = "bert-sslviz"  # the bundled masked model
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _head(model: nn.Module) -> Callable[[Tensor], Tensor] | None:
 # loading ------------------------------------------------------------------------------------------------------------
 
 
-_IMPORTING = threading.Lock()
+_IMPORTING, _BUILDING = threading.Lock(), threading.RLock()
 
 
 def transformers() -> Any:
@@ -224,6 +224,18 @@ def load_causal(
         return CausalLM(read(folder, config_of(folder)), _read_tokenizer(folder), str(name))
     model = _read(transformers().AutoModelForCausalLM, folder, str(name), "lacks the head that predicts the next word")
     return CausalLM(model, _read_tokenizer(folder), str(name))
+
+
+def load_any(name: str | Path, *, progress: Callable[[float], None] | None = None) -> MaskedLM | CausalLM:
+    """A masked or a left-to-right model, whichever it is; both have vectors of sentences.
+
+    Raises:
+        UserError: as `load`.
+    """
+    folder = hub.find(name)
+    config = config_of(folder) if folder is not None else {}
+    causal = config.get("model_type") == RECURRENT or config.get("is_decoder")
+    return load_causal(name, progress=progress) if causal else load(name, progress=progress)
 
 
 def has_next_sentence(name: str | Path) -> bool:
@@ -396,17 +408,21 @@ def round_weights(path: Path) -> None:
 
 @contextmanager
 def quiet():
-    """Without transformers' report on what a checkpoint lacks, which is said in words where it matters."""
+    """One thread at a time, without transformers' report on what a checkpoint lacks, which is said where it matters.
+
+    While it builds a model it changes what torch does in all threads: of two models at once one would lack weights.
+    """
     transformers()
     from transformers.utils import logging as transformers_logging
 
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.CRITICAL)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
+    with _BUILDING:
+        level = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity(logging.CRITICAL)
+        transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(level)
 
 
 def first_line(error: Exception) -> str:

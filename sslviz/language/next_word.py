@@ -17,7 +17,7 @@ import torch
 from sslviz.errors import UserError
 from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.language.model import CausalLM
-from sslviz.language.predict import causal_limit
+from sslviz.language.predict import causal_limit, prefix_ids
 from sslviz.language.trigram import Trigram, with_gaps
 
 _WORD = re.compile(r"[^\W_]+")
@@ -95,6 +95,123 @@ def evaluate_causal(model: CausalLM, texts: Sequence[str], *, progress: Progress
         if progress:
             progress(n / len(texts))
     return _shares(ranks) | {"perplexity": math.exp(sum(costs) / len(costs)) if costs else None}
+
+
+@torch.no_grad()
+def gap_hits(
+    model: CausalLM,
+    texts: Sequence[str],
+    spans: Sequence[Sequence[tuple[int, int]]],
+    *,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> list[list[bool]]:
+    """Which gaps of sentences a left-to-right model fills with the word that stood there.
+
+    It reads what is to the left of a gap; a gap further left has its own first answer in it, not the hidden word.
+    A word of several tokens is found when each comes first, given those before it.
+
+    Args:
+        model: in eval mode, with a tokenizer that says where its tokens stand.
+        texts: sentences.
+        spans: for each its gaps, (start, end) in characters.
+        batch_size: sentences a pass.
+        progress: as in `evaluate_trigrams`.
+
+    Returns:
+        for each sentence and gap whether its word is found; False where a gap lies behind what the model reads.
+    """
+    tokenizer, device, most = model.tokenizer, next(model.model.parameters()).device, causal_limit(model)
+    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
+    start = [] if first is None else [first]
+    hits: list[list[bool]] = [[False] * len(row) for row in spans]
+    rows = []  # for each sentence: its tokens as read so far, and of each gap its number, what comes before, its tokens
+    for text, gaps in zip(texts, spans, strict=True):
+        encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False, verbose=False)
+        ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+        parts, last = [], 0
+        for gap, (begin, end) in enumerate(gaps):
+            inside = [i for i, (a, b) in enumerate(offsets) if a < end and b > begin and a < b]
+            if inside:
+                parts.append((gap, ids[last : inside[0]], ids[inside[0] : inside[-1] + 1]))
+                last = inside[-1] + 1
+        rows.append((list(start), parts))
+    deepest = max((len(parts) for _, parts in rows), default=0)
+    for depth in range(deepest):
+        asked = []
+        for n, (context, parts) in enumerate(rows):
+            if depth < len(parts):
+                gap, before, word = parts[depth]
+                context.extend(before)
+                if context and len(context) + len(word) <= most:
+                    asked.append((n, gap, context, word))
+        asked.sort(key=lambda row: len(row[2]))
+        for at in range(0, len(asked), batch_size):
+            part = asked[at : at + batch_size]
+            inputs = [context + word[:-1] for _, _, context, word in part]
+            longest = max(map(len, inputs))
+            padded = torch.tensor([row + [0] * (longest - len(row)) for row in inputs], device=device)
+            logits = model.model(input_ids=padded).logits  # (B, L, V): what is padded lies behind all that is asked
+            for (n, gap, context, word), row in zip(part, logits, strict=True):
+                best = row[len(context) - 1 : len(context) - 1 + len(word)].argmax(1).tolist()
+                hits[n][gap] = best == word
+                context.append(best[0])
+            if progress:
+                progress((depth + (at + len(part)) / len(asked)) / deepest)
+    return hits
+
+
+@torch.no_grad()
+def growth(model: CausalLM, before: str, word: str, *, most: int = 24) -> list[float]:
+    """The probability of a word as a left-to-right model is given more of the words before it.
+
+    Args:
+        model: in eval mode.
+        before: the text before the word.
+        word: of one token or more, whose probabilities, each given those before it, are multiplied.
+        most: words before it that are given at most.
+
+    Returns:
+        (K + 1,) in [0, 1]: given nothing, the last word, the last two, and so on up to all K.
+
+    Raises:
+        UserError: no word, or one that the tokenizer has no tokens for.
+    """
+    tokenizer, device = model.tokenizer, next(model.model.parameters()).device
+    starts = [m.start() for m in re.finditer(r"\S+", before)][-most:]
+    found = []
+    for start in [None, *reversed(starts)]:
+        context = "" if start is None else before[start:].strip()
+        ids = prefix_ids(model, context)
+        whole = prefix_ids(model, f"{context} {word}".strip())
+        target = whole[len(ids) :]
+        if not target or tokenizer.unk_token_id in target:
+            raise UserError(f"The model has no tokens for '{word}'; take another word.")
+        if not ids:  # nothing begins a text for this model, so it has no answer to nothing
+            found.append(float("nan"))
+            continue
+        whole = whole[-causal_limit(model) :]
+        rows = model.model(input_ids=torch.tensor([whole], device=device), logits_to_keep=len(target) + 1).logits[0]
+        values = rows[:-1].double().log_softmax(-1).cpu()
+        found.append(math.exp(sum(float(values[i, id]) for i, id in enumerate(target))))
+    return found
+
+
+def trigram_growth(counts: Trigram, before: str, word: str, *, most: int = 24) -> list[float]:
+    """`growth` of trigrams, which read no more than two words.
+
+    Raises:
+        UserError: a word that they have never counted.
+    """
+    if word.lower() not in counts.vocabulary:
+        raise UserError(f"The trigrams have never seen '{word}'; take another word.")
+    number = counts.vocabulary.index(word.lower())
+    words, _ = with_gaps(before, [])
+    found = []
+    for k in range(min(most, len(words)) + 1):
+        known = words[len(words) - k :]
+        found.append(float(counts.distribution([*known, None], len(known), right=False)[number]))
+    return found
 
 
 def _tokens_of_words(text: str, offsets: Sequence[tuple[int, int]]) -> list[list[int]]:

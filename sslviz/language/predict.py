@@ -5,6 +5,7 @@ The vocabulary head runs on the asked-for positions only. Probabilities are in [
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sslviz.errors import UserError
-from sslviz.language.answers import PLL, Mask, Places, Prediction, Score, Step
+from sslviz.language.answers import END, PLL, Mask, Places, Prediction, Score, Step
 from sslviz.language.model import CausalLM, MaskedLM, NextSentence
 from sslviz.language.sentence import MAX_TOKENS, MaskedText, mask_text, put, readable, tokens_of, word_spans
 from sslviz.language.text import composed
@@ -161,19 +162,77 @@ def two_places(model: MaskedLM, a: str, b: str, *, words: tuple[int, int], top_k
 
 @torch.no_grad()
 def next_word(causal: CausalLM, prefix: str, *, top_k: int = 10, temperature: float = 1.0) -> tuple[Prediction, ...]:
-    """What a model that reads from the left only puts after a prefix.
+    """What a model that reads from the left only puts after a prefix; `END` is the end of the text.
 
     Raises:
         UserError: an empty prefix, or one that is too long.
+    """
+    ids = _within(causal, prefix)
+    logits = causal.model(input_ids=torch.tensor([ids], device=_device(causal)), logits_to_keep=1).logits[0, -1:]
+    row = _tempered(logits, temperature)[0]
+    row[[id for id in causal.tokenizer.all_special_ids if id != _end(causal.tokenizer)]] = -math.inf
+    return tuple(
+        replace(p, token=END) if p.id == _end(causal.tokenizer) else p
+        for p in _predictions(causal.tokenizer, row, top_k)
+    )
+
+
+@torch.no_grad()
+def write_on(causal: CausalLM, prefix: str, *, words: int = 5, temperature: float = 1.0, seed: int = 0) -> str:
+    """The text with some words more, each drawn from what the model puts after those before it.
+
+    Args:
+        causal: in eval mode.
+        prefix: the beginning.
+        words: how many are added at most; fewer where the sentence ends before.
+        temperature: the logits are divided by it.
+        seed: of the draws.
+
+    Raises:
+        UserError: as `next_word`.
+    """
+    generator, tokenizer = torch.Generator().manual_seed(seed), causal.tokenizer
+    text, added = composed(prefix).rstrip(), 0
+    for _ in range(4 * words):  # tokens
+        ids = _within(causal, text)
+        logits = causal.model(input_ids=torch.tensor([ids], device=_device(causal)), logits_to_keep=1).logits[0, -1:]
+        row = _tempered(logits, temperature)[0].exp()
+        row[[id for id in tokenizer.all_special_ids if id != _end(tokenizer)]] = 0.0
+        id = int(torch.multinomial(row, 1, generator=generator))
+        token = readable(tokenizer, id)
+        starts = not token.startswith("##") and any(map(str.isalnum, token))
+        added += starts
+        if id == _end(tokenizer) or added > words:
+            break
+        glued = token.startswith("##") or token in (*".,;:!?)'", "'s") or text.endswith(("'", "(", "-"))
+        text += ("" if glued else " ") + token.removeprefix("##")
+        if token in (".", "!", "?"):
+            break
+    return text
+
+
+def _end(tokenizer: Any) -> int | None:
+    """The token that ends a text."""
+    return tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+
+
+def _device(causal: CausalLM) -> torch.device:
+    found: torch.device = next(causal.model.parameters()).device
+    return found
+
+
+def _within(causal: CausalLM, prefix: str) -> list[int]:
+    """The tokens of a text that a left-to-right model can read.
+
+    Raises:
+        UserError: an empty text, or one that is too long.
     """
     if not prefix.strip():
         raise UserError("There is no text to go on from; type the beginning of a sentence.")
     ids = prefix_ids(causal, prefix)
     if len(ids) > (most := causal_limit(causal)):
         raise UserError(f"This text has {len(ids):,} tokens, and the model reads at most {most:,}; shorten it.")
-    device = next(causal.model.parameters()).device
-    logits = causal.model(input_ids=torch.tensor([ids], device=device), logits_to_keep=1).logits[0, -1:]
-    return _predictions(causal.tokenizer, _tempered(logits, temperature)[0], top_k)
+    return ids
 
 
 def prefix_ids(causal: CausalLM, prefix: str) -> list[int]:

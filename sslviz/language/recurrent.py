@@ -61,6 +61,14 @@ class GRUModel(nn.Module):
             model_type=language.RECURRENT, vocab_size=vocabulary, hidden_size=hidden, max_position_embeddings=512
         )
 
+    def get_input_embeddings(self) -> nn.Embedding:
+        """As models of `transformers` have it."""
+        return self.embedding
+
+    def fresh(self) -> "GRUModel":
+        """One of the same shape with random weights."""
+        return GRUModel(self.embedding.num_embeddings, self.embedding.embedding_dim, self.gru.hidden_size)
+
     def states(self, ids: Tensor) -> Tensor:
         """Tokens, int64 (B, L) -> the GRU's state after each (B, L, H)."""
         x = self.embedding(ids)  # (B, L, E)

@@ -17,7 +17,7 @@ from sslviz.errors import UserError
 from sslviz.language.text import composed, split_sentences
 
 if TYPE_CHECKING:
-    from sslviz.language.model import MaskedLM
+    from sslviz.language.model import CausalLM, MaskedLM
 
 _MARK = re.compile(r"\[MASK\]|<mask>", re.IGNORECASE)
 _WORD = re.compile(r"Mm*|c|(?:[wd]|(?<=[wd])'(?=[wd])|(?<=d)\.(?=d))+")  # over the classes of characters
@@ -197,7 +197,7 @@ def readable(tokenizer: Any, id: int) -> str:
     return tokenizer.convert_tokens_to_string([raw]).strip() or ("␣" if raw.strip("Ġ▁ ") == "" else raw)
 
 
-def limit(model: MaskedLM) -> int:
+def limit(model: MaskedLM | CausalLM) -> int:
     """The most tokens that a sentence may have, special ones included."""
     most = getattr(model.model.config, "max_position_embeddings", None) or MAX_TOKENS
     for name, module in model.model.named_modules():

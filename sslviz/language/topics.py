@@ -20,7 +20,7 @@ from sslviz.evaluation.results import Evaluation, Labelled, ProbeName
 from sslviz.paths import assets_dir
 
 if TYPE_CHECKING:
-    from sslviz.language.model import MaskedLM
+    from sslviz.language.model import CausalLM, MaskedLM
 
 NAME = "topics"
 COLUMNS, SPLITS = ["split", "label", "sentence"], ("train", "test")
@@ -80,15 +80,18 @@ class BagOfWords:
         return self._count.transform(texts).toarray()
 
 
-def untrained(model: MaskedLM, *, seed: int) -> MaskedLM:
+def untrained(model: MaskedLM | CausalLM, *, seed: int) -> MaskedLM | CausalLM:
     """The same tokenizer and config with fresh weights. The global generator is left alone."""
     import torch
 
-    from sslviz.language.model import MaskedLM
+    from sslviz.language.model import CausalLM, MaskedLM
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = type(model.model)(deepcopy(model.model.config))
+        made = getattr(model.model, "fresh", lambda: type(model.model)(deepcopy(model.model.config)))
+        network = made()
+    if isinstance(model, CausalLM):
+        return CausalLM(network.eval().requires_grad_(False), model.tokenizer, f"random-{model.name}")
     return MaskedLM(network, model.tokenizer, model.config, f"random-{model.name}").eval().requires_grad_(False)
 
 
@@ -102,7 +105,7 @@ def embed_sentences(encoder: Any, texts: tuple[str, ...], progress: Callable[[fl
 
 
 def evaluate_topics(
-    model: MaskedLM,
+    model: MaskedLM | CausalLM,
     *,
     name: str = "model",
     probe: ProbeName = "linear",
@@ -146,7 +149,7 @@ class ByLayer:
     baselines: dict[str, dict[str, float]]
 
 
-def evaluate_layers(model: MaskedLM, *, seed: int = 0, report: Report | None = None) -> ByLayer:
+def evaluate_layers(model: MaskedLM | CausalLM, *, seed: int = 0, report: Report | None = None) -> ByLayer:
     """Encode all sentences with a model and with it untrained, and probe every layer; `report` may raise to cancel."""
     from sslviz.evaluation.protocol import evaluate
     from sslviz.language.explain import sentence_vectors

@@ -19,7 +19,9 @@ OWN = "own/"  # prefix of an own model that has a bundled model's name
 # what comes with sslviz, whether its files are here or not: a name that no Hub is ever asked for
 BUNDLED = frozenset(
     {
-        "bert-mini",
+        "bert-sslviz",
+        "bert-sslviz-left",
+        "gru-sslviz",
         "moco-cifar10-laptop",
         "moco-cifar10-resnet",
         "moco-mnist",

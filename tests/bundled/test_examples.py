@@ -9,7 +9,7 @@ from sslviz.language import model as language
 
 @pytest.fixture(scope="module")
 def model():
-    return language.load("bert-mini")
+    return language.load("bert-sslviz")
 
 
 def margin(model, text, words):

@@ -184,7 +184,7 @@ def test_a_user_without_name_and_home_can_work(home, data, tmp_path):
     [
         ["probe", "vae-mnist", "mnist", "--seed", "-1"],
         ["eval", "vae-mnist", "mnist", "--seed", str(2**32)],
-        ["eval", "mlm", "bert-mini", "none.txt", "--seed", "-1"],
+        ["eval", "mlm", "bert-sslviz", "none.txt", "--seed", "-1"],
         ["fill", "[MASK]", "--temperature", "-1"],
         ["fill", "[MASK]", "--temperature", "0"],
         ["fill", "[MASK]", "--temperature", "nan"],

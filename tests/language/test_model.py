@@ -355,6 +355,6 @@ def test_no_hub_is_said_so_at_once(cache, monkeypatch):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has use for Triton")
 def test_without_a_gpu_nothing_that_compiles_for_one_is_loaded():
     """Triton is 80 MB of the gigabyte that a small host has."""
-    code = "import sys; from sslviz.language import model; model.load('bert-mini'); print(sys.modules['triton'])"
+    code = "import sys; from sslviz.language import model; model.load('bert-sslviz'); print(sys.modules['triton'])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert run.stdout.strip() == "None", run.stderr

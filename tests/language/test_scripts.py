@@ -23,7 +23,7 @@ SCRIPTS = {
 
 @pytest.fixture(scope="module")
 def model():
-    return language.load("bert-mini")
+    return language.load("bert-sslviz")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

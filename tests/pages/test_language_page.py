@@ -319,11 +319,11 @@ def test_without_a_language_model_one_sentence_says_what_to_do(folder, monkeypat
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "data").symlink_to(assets_dir() / "data")
     monkeypatch.setenv("SSLVIZ_ASSETS", str(tmp_path / "assets"))
-    model_picker.models.clear()
+    model_picker.language_models.clear()
     ui.models.clear()
     at = ask()
     assert not at.exception and "sslviz train mlm" in at.error[0].value
-    model_picker.models.clear()
+    model_picker.language_models.clear()
     ui.models.clear()
 
 
@@ -452,7 +452,7 @@ def test_stored_answers_show_before_the_model_is_there(folder, bert, monkeypatch
 
 
 def test_the_bundled_models_stored_answers_are_what_it_says():
-    place = assets_dir() / "models" / "bert-mini"
+    place = assets_dir() / "models" / "bert-sslviz"
     stored, model = answers.read(place), language.load(place)
     for text, words in EXAMPLES.items():
         assert stored.find("tokens_of", (text,), {}) == tokens_of(model, text)
@@ -640,7 +640,7 @@ def test_without_the_hub_trigrams_and_the_masked_model_fill_the_gap(folder, monk
     monkeypatch.setenv("HF_HUB_CACHE", str(folder / "empty"))
     text = "The men got on the ship of the sea."
     at = check(ask(language_view="Next", language_text=text, language_words="5"))
-    counts = trigram.load(assets_dir() / "models" / "bert-mini" / trigram.FILE)
+    counts = trigram.load(assets_dir() / "models" / "bert-sslviz" / trigram.FILE)
     read = [None if word == "ship" else word for word in text.lower().replace(".", " .").split()]
     left, both = counts.predict(read[:6], 5, right=False), counts.predict(read, 5)
     mine = predict.fill(bert, text, words=(5,))[0].predictions[0]
@@ -684,9 +684,9 @@ def test_the_card_says_how_many_sentences_each_filler_wins():
     assert "1,000 masked words in 400 held-out sentences" in told and "nobody wins 45.0 %" in told
     assert [row["Filler"] for row in rows] == ["a", "b"] and rows[1]["Sentences won"] == "50.0 % (45.1 to 54.9)"
     assert following.won({}) == ([], "")
-    card = json.loads((assets_dir() / "models" / "bert-mini" / "card.json").read_text(encoding="utf-8"))["results"]
+    card = json.loads((assets_dir() / "models" / "bert-sslviz" / "card.json").read_text(encoding="utf-8"))["results"]
     assert card["fillers"]["n_masked"] == pytest.approx(card["n_masked"], rel=0.01)
-    assert card["fillers"]["top1"]["bert-mini"] == pytest.approx(card["top1"], abs=0.01)
+    assert card["fillers"]["top1"]["bert-sslviz"] == pytest.approx(card["top1"], abs=0.01)
     assert len(following.won({"results": card})[0]) == 3
     assert sum(card["fillers"]["wins"].values()) + card["fillers"]["ties"] == pytest.approx(1)
 

@@ -65,7 +65,7 @@ def test_a_new_model_never_has_a_bundled_name(mine, own_digits):
     with pytest.raises(UserError, match="already"):
         train(data, name="vae-mnist")
     with pytest.raises(UserError, match="already"):
-        names.free_folder("bert-mini")
+        names.free_folder("bert-sslviz")
     assert names.new_name("simclr-mnist") == "simclr-mnist-2"
     assert names.new_name("simclr-mnist", taken={"simclr-mnist-2"}) == "simclr-mnist-3"
     assert names.run_folder("simclr", "mnist", name=None, resume=False, state="s").name == "simclr-mnist-2"

@@ -1,4 +1,4 @@
-"""One gap and several ways to fill it, from both sides and from the left; and whether a sentence follows another."""
+"""One gap and several ways to fill it, from both sides and from the left, and the next word."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import streamlit as st
 from sslviz import plots, ui
 from sslviz.errors import UserError
 from sslviz.evaluation.intervals import accuracy_interval
+from sslviz.language.answers import END
 from sslviz.ui.language import token_picker
 from sslviz.ui.language.answer import put_candidate, temperature_slider
+from sslviz.ui.language.growing import growing
 from sslviz.ui.language.loading import Loader, wait_for, when_loaded
-from sslviz.ui.language.model_picker import NEXT, causal_name, counted, other_head
+from sslviz.ui.language.model_picker import causal_names, counted, other_head
+from sslviz.ui.language.next_sentence import next_sentence
 from sslviz.ui.language.questions import ask
 from sslviz.ui.language.sentence_input import LONGEST, Asked, take
 from sslviz.ui.language.speaker import Speaker
 
-SHOWN = 8  # candidates of each
+SHOWN, WRITTEN = 8, 5  # candidates of each filler, and words written on at a press
+
 LEFT, BOTH = "Trigrams, from the left", "Trigrams, both sides"
 
 
@@ -42,26 +46,60 @@ def following(asked: Asked) -> None:
         if gap:
             p = counts.distribution(*_read(asked, prefix, right=True))
             found.add(BOTH, _best(counts.vocabulary, p, temperature))
-    causal = other_head("load_causal", causal_name())
-    if causal is not None:
-        speaker = Speaker(causal.name, (causal.name, "causal"), causal, {})
+    models = {name: model for name in causal_names() if (model := other_head("load_causal", name)) is not None}
+    for name, model in models.items():
+        speaker = Speaker(name, (name, "causal"), model, {})
         try:
             words = ask(speaker, "next_word", prefix, top_k=SHOWN, temperature=temperature)
-            found.add(f"{causal.name}, from the left", tuple((p.token, p.probability) for p in words), left=True)
+            found.add(f"{name}, from the left", tuple((p.token, p.probability) for p in words), left=True)
         except UserError as error:
             st.info(ui.escape(str(error)), icon=":material/edit:")
     if gap:
         mask = ask(asked.speaker, "fill", asked.text, words=asked.chosen, top_k=SHOWN, temperature=temperature)[0]
         title = f"{asked.speaker.name}, both sides"
         found.add(title, tuple((p.token, p.probability) for p in mask.predictions), own=mask.original)
+    elif prefix and (filled := _at_the_end(asked, prefix, temperature)):
+        found.add(f"{asked.speaker.name}, a mask and a full stop behind it", filled)
+    if not gap and models:
+        _offer_to_write(asked, next(iter(models.items())), temperature)
     with place:  # above what is said of models that are not here
         found.draw()
         st.markdown(ui.escape(found.told()))
+    growing(asked, models, counts)
     rows, said = won(counted()[1])
     if rows:
         st.dataframe(rows, hide_index=True, alt="Masked words found first and sentences won, for each filler")
         st.caption(said)
-    _next_sentence(asked)
+    next_sentence(asked)
+
+
+def _offer_to_write(asked: Asked, causal: tuple[str, Any], temperature: float) -> None:
+    """Draw a button that writes the text on with words drawn from a model."""
+    name, model = causal
+
+    def write() -> None:
+        from sslviz.language.predict import write_on
+
+        with ui.plain_errors():
+            text = write_on(model, asked.text, words=WRITTEN, temperature=temperature, seed=len(asked.text))
+            if len(text) <= LONGEST:
+                take(text, ())
+
+    st.button(
+        f"Write on with {name}, {WRITTEN} words", icon=":material/edit_note:", key="language_write", on_click=write,
+        help="Each word is drawn from the model's distribution at this temperature, given all words before it.",
+    )  # fmt: skip
+
+
+def _at_the_end(asked: Asked, prefix: str, temperature: float) -> tuple[tuple[str, float], ...]:
+    """What a masked model puts behind a text when it sees a full stop follow; nothing where it can't be asked."""
+    if prefix[-1:] in ".!?":
+        return ()
+    try:
+        mask = ask(asked.speaker, "fill", f"{prefix} [MASK].", top_k=SHOWN, temperature=temperature)[-1]
+    except UserError:
+        return ()
+    return tuple((p.token, p.probability) for p in mask.predictions)
 
 
 class _Found:
@@ -90,6 +128,8 @@ class _Found:
     def _put(self, token: str) -> None:
         if self.asked.masks:
             put_candidate(self.asked, self.asked.masks[0], token)
+            return
+        if token == END:
             return
         joined = self.asked.text.rstrip() + ("" if token.startswith("##") else " ") + token.removeprefix("##")
         if len(joined) <= LONGEST:
@@ -182,39 +222,3 @@ def won(card: dict[str, Any]) -> tuple[list[dict[str, str]], str]:
 def _interval(share: float, n: int) -> str:
     low, high = accuracy_interval(share, n)
     return f"{plots.percent(share)} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _next_sentence(asked: Asked) -> None:
-    """Whether a second sentence follows the first."""
-    from sslviz.language.model import has_next_sentence
-
-    name = asked.base.name if has_next_sentence(asked.base.name) else NEXT
-    st.markdown("**Does one sentence follow the other?**")
-    model: Any = other_head("load_next_sentence", name)
-    ui.bound("language_second", "It lies on the river Seine.")
-    if model is None:
-        if asked.base.name != name:
-            st.caption(f"{ui.escape(asked.base.name)} has no head for it.")
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        second = st.text_input("A second sentence", key="language_second", max_chars=1000, live="400ms")
-        st.button(
-            "Swap them", icon=":material/swap_vert:", key="language_swap", on_click=_swap, args=(asked.text, second)
-        )
-    speaker = Speaker(name, (name, "next sentence"), model, {})
-    try:
-        forth, back = (ask(speaker, "next_sentence", *pair) for pair in ((asked.text, second), (second, asked.text)))
-    except UserError as error:
-        st.info(ui.escape(str(error)), icon=":material/edit:")
-        return
-    rows = (("the second follows", forth), ("swapped", back))
-    token_picker.bars([token_picker.Bars("Probability by " + name, "", rows)], key="language_follows", room=110)
-    st.markdown(
-        f"{ui.escape(name)} gives {plots.share(forth)} that the second sentence follows the first, and "
-        f"{plots.share(back)} the other way round."
-    )
-
-
-def _swap(first: str, second: str) -> None:
-    take(second, ())
-    st.session_state.language_second = first

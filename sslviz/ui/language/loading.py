@@ -20,9 +20,8 @@ LATER = 0.7  # seconds that a page with stored answers gets to draw them, before
 class Loader:
     """Models by key, the oldest let go; each is loaded once, in a thread of its own."""
 
-    MOST = 2
-
-    def __init__(self) -> None:
+    def __init__(self, most: int = 2) -> None:
+        self._most = most
         self._lock, self._found = threading.Lock(), OrderedDict[tuple, Future[Any]]()
 
     def get(self, key: tuple, load: Callable[[], Any], *, after: float = 0.0) -> Future[Any]:
@@ -38,7 +37,7 @@ class Loader:
             if future is None:
                 future = self._found[key] = Future()
                 threading.Thread(target=self._load, args=(key, load, after, future), daemon=True).start()
-                while len(self._found) > self.MOST:
+                while len(self._found) > self._most:
                     self._found.popitem(last=False)
             self._found.move_to_end(key)
             return future
@@ -73,8 +72,8 @@ def loader() -> Loader:
 
 @st.cache_resource(show_spinner=False)
 def heads() -> Loader:
-    """The models of this server with other heads."""
-    return Loader()
+    """The models of this server with other heads: from left to right, recurrent, next sentence, and one of the Hub."""
+    return Loader(most=4)
 
 
 def when_loaded(models: Loader, key: tuple, load: Callable[[], Any], *, after: float = 0.0) -> Any:

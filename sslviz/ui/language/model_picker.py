@@ -39,10 +39,15 @@ REMEMBERED = 5  # other models that were loaded on this server
 
 
 @st.cache_resource(ttl=20, max_entries=1, show_spinner=False)
-def models() -> dict[str, Any]:
+def language_models() -> dict[str, Any]:
     """The language models here by name, bundled ones first; of two with one name the one that a name loads."""
     found = checkpoint.list_models("language")
     return {model.name: model for model in found} | {model.name: model for model in reversed(found)}
+
+
+def models() -> dict[str, Any]:
+    """Those of them that fill masks."""
+    return {name: model for name, model in language_models().items() if model.method == "mlm"}
 
 
 def choose_model() -> Speaker:
@@ -189,11 +194,11 @@ def _stored(folder: str, stamp: int) -> StoredAnswers:
 CAUSAL, NEXT = "gpt2", "bert-base-uncased"
 
 
-def causal_name() -> str:
-    """The model that reads from the left: the bundled one where there is one, else one of the Hub."""
+def causal_names() -> tuple[str, ...]:
+    """The models that read from the left: those that are here, else one of the Hub."""
     from sslviz.language import hub
 
-    return hub.TWIN or CAUSAL
+    return tuple(name for name in (hub.TWIN, hub.GRU) if hub.find(name) is not None) or (CAUSAL,)
 
 
 def counted() -> tuple[Path, dict[str, Any]]:

@@ -27,6 +27,7 @@ QUESTIONS = {
     "pseudo_log_likelihood": "predict",
     "two_places": "predict",
     "next_word": "predict",
+    "growth": "next_word",
     "next_sentence": "predict",
     "logit_lens": "explain",
     "attention": "explain",
@@ -101,6 +102,8 @@ def expected(speaker: Speaker, question: str, given: tuple, options: dict[str, A
         passes = places = len(tokenizer(given[1], verbose=False)["input_ids"])
     elif question == "pseudo_log_likelihood":
         passes = places = n
+    elif question == "growth":
+        passes, places = n // 2, n  # each time one word more is given
     else:
         passes, places = 1, 40 if question == "logit_lens" else 4
     return (passes * n * inner + places * head) / SPEED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -18,8 +18,8 @@ from sslviz.evaluation.results import Labelled
 from sslviz.language import topics
 from sslviz.methods.registry import METHODS
 from sslviz.store import checkpoint, embeddings
-from sslviz.ui.language.model_picker import models
-from sslviz.ui.language.questions import ask, need_model
+from sslviz.ui.language.model_picker import causal_names, language_models, other_head
+from sslviz.ui.language.questions import Working, ask, need_model
 from sslviz.ui.language.sentence_input import Asked
 from sslviz.ui.language.speaker import Speaker
 
@@ -113,7 +113,7 @@ def _words() -> Counted | None:
 def known(speaker: Speaker) -> Known | None:
     """What was computed here of a model, else what its folder keeps, else None."""
     judged = kept().get(speaker.key)
-    stored, info = None, models().get(speaker.name)
+    stored, info = None, language_models().get(speaker.name)
     if info is not None and not speaker.trained and (file := info.path / embeddings.EMBEDDINGS).is_file():
         stored = _stored(speaker.name, file.stat().st_mtime_ns)
     if judged is None:
@@ -128,7 +128,7 @@ def known(speaker: Speaker) -> Known | None:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _stored(name: str, stamp: int) -> Known | None:
-    path = models()[name].path
+    path = language_models()[name].path
     found = checkpoint.load_card(path).get("results", {}).get(topics.NAME)
     arrays = embeddings.load_embeddings(path) if found else None
     if not found or arrays is None or len(arrays["h"]) != len(_test()):
@@ -143,8 +143,9 @@ def _stored(name: str, stamp: int) -> Known | None:
 
 def sentences(asked: Asked) -> None:
     """A map of the labelled test sentences, the probes beside it, neighbours of a sentence and of one's own."""
+    need_model(asked.speaker)
+    asked = _read_by(asked)
     speaker = asked.speaker
-    need_model(speaker)
     found = known(speaker)
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     space, layer = _choose_space(bar, speaker, found)
@@ -175,6 +176,27 @@ def sentences(asked: Asked) -> None:
 
 
 # --- what is shown, and computing it ---
+
+
+def _read_by(asked: Asked) -> Asked:
+    """Draw the choice of who reads the sentences: the model of the page, or one that reads from the left.
+
+    Raises:
+        Working: that one is loading.
+    """
+    others = [name for name in causal_names() if name in language_models()]
+    own = asked.speaker.name
+    if not others:
+        return asked
+    ui.bound("language_reader", own, among=(own, *others))
+    name = str(st.segmented_control("Read by", [own, *others], key="language_reader", required=True))
+    if name == own:
+        return asked
+    model = other_head("load_causal", name)
+    if model is None:
+        raise Working(lambda: None)  # what is known of it is drawn already
+    speaker = Speaker(name, (name, "causal"), model, language_models()[name].card)
+    return replace(asked, base=speaker, speaker=speaker)
 
 
 def _vectors(found: Known | None, space: str, layer: int) -> np.ndarray | None:
@@ -361,7 +383,10 @@ def _scores(speaker: Speaker, found: Known, layer: int) -> None:
         for name, value in values.items()
     ]
     figure = plots.plot_accuracy(
-        rows, title=f"{PROBES[probe]} probe of layer {layer}", chance=1 / len(_test().class_names), height=245
+        rows,
+        title=f"{PROBES[probe]} probe of {f'layer {layer}' if len(by_layer) > 1 else 'the states'}",
+        chance=1 / len(_test().class_names),
+        height=245,
     )
     figure.update_xaxes(title="accuracy on test sentences (%)")
     interval = accuracy_interval(by_layer[layer], n)
@@ -374,6 +399,9 @@ def _scores(speaker: Speaker, found: Known, layer: int) -> None:
         caption=f"{plots.percent_interval(by_layer[layer], interval, n)}; the better baseline, {names[best]}, "
         f"{plots.percent_interval(baselines[best], accuracy_interval(baselines[best], n), n)}.",
     )
+    if len(by_layer) == 1:
+        st.caption("A recurrent model has one layer of states: the vector is their mean over the words.")
+        return
     x = list(range(len(by_layer)))
     curves = [
         (PROBES[key], x, [100 * value for value in found.scores[key][0]], METHODS["mlm"].colour, dash)
