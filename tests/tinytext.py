@@ -88,6 +88,7 @@ def network(kind: str, tokenizer, seed: int = 0):
     shifted = wide | {"max_position_embeddings": 64 + (tokenizer.pad_token_id or 0) + 1}
     makers = {
         "bert": lambda: t.BertForPreTraining(t.BertConfig(**wide)),
+        "left": lambda: t.BertLMHeadModel(t.BertConfig(**wide, is_decoder=True)),
         "bert-body": lambda: t.BertModel(t.BertConfig(**wide)),
         "bert-classifier": lambda: t.BertForSequenceClassification(t.BertConfig(**wide)),
         "roberta": lambda: t.RobertaForMaskedLM(t.RobertaConfig(**shifted)),
@@ -126,8 +127,19 @@ def network(kind: str, tokenizer, seed: int = 0):
 
 
 def write(kind: str, folder: Path, *, seed: int = 0) -> Path:
-    """Write a tiny model and its tokenizer as `save_pretrained` does."""
+    """Write a tiny model and its tokenizer as `save_pretrained` does; "left" and "gru" read from the left only."""
     tokenizer = bytepair(mask=kind != "gpt2") if kind in ("roberta", "xlm-roberta", "gpt2") else wordpiece()
+    if kind == "gru":
+        from sslviz.language import recurrent
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            made = recurrent.GRUModel(len(tokenizer), 8, 16)
+        for weight in made.parameters():  # spread out, as below
+            torch.nn.init.normal_(weight, std=0.5, generator=torch.Generator().manual_seed(seed + weight.numel()))
+        folder.mkdir(parents=True, exist_ok=True)
+        recurrent.save(recurrent.RecurrentLM(made, tokenizer), folder)
+        return folder
     network(kind, tokenizer, seed).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -123,8 +123,7 @@ def evaluate_next_word(
 
     Args:
         textfile: sentences, UTF-8.
-        model: a left-to-right model that `transformers` loads for causal language modelling: a folder, or a name on the
-            Hub such as gpt2.
+        model: a left-to-right model: a folder, or a name on the Hub such as gpt2; by default the bundled ones.
         corpus: text to count trigrams in, wholly; by default the pruned counts of bert-sslviz are taken.
         sentences: how many of the text are drawn, at most.
         seed: of their choice.
@@ -139,7 +138,7 @@ def evaluate_next_word(
     texts = read_sentences(textfile)
     drawn = np.sort(np.random.default_rng(seed).permutation(len(texts))[:sentences])
     texts = [texts[i] for i in drawn]
-    name = model or hub.TWIN
+    names = (model,) if model else tuple(name for name in (hub.TWIN, hub.GRU) if hub.find(name) is not None)
     counts, which = _trigrams(hub.COUNTED, corpus)
     line = progress_line()
 
@@ -147,7 +146,7 @@ def evaluate_next_word(
         return None if json else partial(line, who, "reading")
 
     result: dict[str, Any] = {"file": str(textfile), "seed": seed, "models": {}}
-    if name:
+    for name in names:
         causal = language.load_causal(name, progress=None if json else fetching(name))
         result["models"][name] = next_word.evaluate_causal(causal, texts, progress=progress(name))
     if counts:

@@ -258,7 +258,9 @@ def next_sentence(model: NextSentence, a: str, b: str) -> float:
     if not a.strip() or not b.strip():
         raise UserError("Two sentences are needed; type both.")
     device = next(model.model.parameters()).device
-    encoded = model.tokenizer(composed(a), composed(b), return_tensors="pt", verbose=False).to(device)
+    encoded = model.tokenizer(
+        composed(a), composed(b), return_tensors="pt", return_token_type_ids=True, verbose=False
+    ).to(device)
     length, most = encoded["input_ids"].shape[1], model.model.config.max_position_embeddings
     if length > most:
         raise UserError(f"The two sentences have {length:,} tokens, and the model reads at most {most:,}; shorten one.")

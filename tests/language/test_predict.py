@@ -310,7 +310,7 @@ def test_sentence_vectors_of_all_layers_are_those_of_each(model):
 
 def test_next_word(root):
     causal = language.load_causal(tinytext.write("gpt2", root / "gpt2"))
-    ids = causal.tokenizer("The cat", return_tensors="pt")["input_ids"]
+    ids = torch.tensor([[causal.tokenizer.bos_token_id, *causal.tokenizer("The cat")["input_ids"]]])
     p = (causal.model(input_ids=ids).logits[0, -1].detach().double() / 2).softmax(0)
     found = predict.next_word(causal, "The cat ", top_k=5, temperature=2.0)
     assert [x.id for x in found] == p.topk(5).indices.tolist()
@@ -323,7 +323,7 @@ def test_next_word(root):
 def test_next_sentence(root, bert):
     model = language.load_next_sentence(root / "bert")
     a, b = tinytext.TEXTS[0], tinytext.TEXTS[3]
-    body = model.model.bert(**model.tokenizer(a, b, return_tensors="pt"))
+    body = model.model.bert(**model.tokenizer(a, b, return_tensors="pt", return_token_type_ids=True))
     expected = model.model.cls.seq_relationship(body.pooler_output).softmax(-1)[0, 0]
     assert predict.next_sentence(model, a, b) == pytest.approx(float(expected), rel=1e-4)
     assert predict.next_sentence(model, b, a) != predict.next_sentence(model, a, b)
