@@ -2,8 +2,8 @@
 
 python -m sslviz.bundled.fillers assets/models/bert-sslviz CORPUS/heldout.txt
 
-It is part of what `recipes.finish_language` writes; here it is computed anew for a model that is finished already, from
-the stored weights and the pruned counts beside them.
+The fillers are trigrams, the bundled models that read from the left, and the model itself. It comes after
+`recipes.finish_language` for all of them, and is computed from the stored weights and the pruned counts beside them.
 """
 
 import sys
@@ -28,7 +28,7 @@ def store_fillers(folder: Path, heldout: Path) -> dict[str, Any]:
         UserError: words or top-1 are further than 1 % or a point from the card's: this is another text
             or another model. (Packages and the rule of sentences may give the text a sentence more or less.)
     """
-    from sslviz.language import evaluation, model, trigram
+    from sslviz.language import evaluation, hub, model, next_word, trigram
     from sslviz.language.text import read_sentences
 
     card, texts, network = checkpoint.load_card(folder), read_sentences(heldout), model.load(folder)
@@ -41,7 +41,12 @@ def store_fillers(folder: Path, heldout: Path) -> dict[str, Any]:
             f"{results['top1']:.3%} of {results['n_masked']:,}; give the text that the card is of."
         )
     spans = evaluation.masked_spans(network, texts, seed=seed)
-    wins = evaluation.fillers(trigram.load(folder / trigram.FILE), texts, spans, ranks, name=card["name"])
+    left = {
+        name: next_word.gap_hits(model.load_causal(name), texts, spans)
+        for name in (hub.TWIN, hub.GRU)
+        if hub.find(name) is not None
+    }
+    wins = evaluation.fillers(trigram.load(folder / trigram.FILE), texts, spans, ranks, name=card["name"], others=left)
     checkpoint.write_json(card | {"results": results | {"fillers": wins}}, folder / checkpoint.CARD)
     return wins
 

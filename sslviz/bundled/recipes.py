@@ -21,9 +21,10 @@ from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.maps import MAPS, Map, fit_map, maps_for
 from sslviz.evaluation.probes import KNNProbe
 from sslviz.evaluation.protocol import Evaluation, evaluate, labelled_images
-from sslviz.language import evaluation, trigram
+from sslviz.language import evaluation, hub, next_word, pairs, recurrent, trigram
 from sslviz.language import model as language
-from sslviz.language.text import read_sentences
+from sslviz.language.model import MaskedLMConfig
+from sslviz.language.text import read_runs, read_sentences
 from sslviz.methods import registry
 from sslviz.methods.encoders import EncoderConfig
 from sslviz.store import checkpoint, embeddings, history
@@ -47,7 +48,10 @@ RECIPES: dict[str, tuple[str, str, dict, dict]] = {
     "moco-cifar10-laptop": ("moco", "cifar10", {"epochs": 48.0}, {}),
 }
 # trained on a GPU by the command on their cards, and finished here: `sslviz models finish FOLDER`
-FINISHED = ("simclr-cifar10-resnet", "moco-cifar10-resnet", "bert-sslviz")
+FINISHED = (
+    "simclr-cifar10-resnet", "moco-cifar10-resnet", "bert-sslviz", "bert-sslviz-left", "gru-sslviz",
+)  # fmt: skip
+NEXT_WORDS_OF = 500  # held-out sentences whose next words a model that reads from the left is asked for
 # one model a dataset keeps its encoder's earlier weights
 WITH_HISTORY = ("simclr-mnist", "simclr-fashion", "simclr-cifar10-laptop")
 ALMOST = "The command gives these points again, but for rounding: h differs in its last digits between processors."
@@ -233,6 +237,8 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
         UserError: the folder holds no such corpus or model.
     """
     card, seed = checkpoint.load_card(folder), 0
+    if card["method"] != MaskedLMConfig.method:
+        return _finish_left(folder, corpus, seed=seed)
     language.save(language.load(folder), folder, compact=True)
     model = language.load(folder)
     counts = trigram.fit(read_sentences(corpus / "train.txt"))
@@ -245,14 +251,35 @@ def finish_language(folder: Path, corpus: Path) -> dict[str, Any]:
     results |= counts.evaluate(texts, spans) | {"trigram_counts": "whole"}
     results["trigram_pruned"] = pruned.evaluate(texts, spans)
     results["fillers"] = evaluation.fillers(pruned, texts, spans, ranks, name=card["name"])
+    sources = checkpoint.read_json(corpus / "corpus.json")
     results["by_source"] = {
         path.stem.removeprefix("heldout-"): evaluation.evaluate_masked(model, read_sentences(path), seed=seed)
         for path in sorted(corpus.glob("heldout-*.txt"))
+        if path.stem.removeprefix("heldout-") in sources
     }
-    sources = checkpoint.read_json(corpus / "corpus.json")
+    if (folder / language.HEAD).is_file():
+        runs = read_runs(corpus / "heldout-documents.txt")
+        results["next_sentence"] = pairs.evaluate(language.load_next_sentence(folder), runs, seed=seed)
     card = card | {"results": results, "corpus": sources, "base": BASE, "seed_of_results": seed}
     checkpoint.write_json(card, folder / checkpoint.CARD)
     store_answers(folder)
+    return topics.finish(folder, seed=seed)
+
+
+def _finish_left(folder: Path, corpus: Path, *, seed: int) -> dict[str, Any]:
+    """`finish_language` of a model that reads from the left: next words of some held-out sentences, beside trigrams."""
+    causal = language.load_causal(folder)
+    save = recurrent.save if isinstance(causal.model, recurrent.GRUModel) else language.save
+    save(causal, folder, compact=True)
+    causal, texts = language.load_causal(folder), read_sentences(corpus / "heldout.txt")
+    rows = np.sort(np.random.default_rng(seed).permutation(len(texts))[:NEXT_WORDS_OF])
+    drawn = [texts[row] for row in rows]
+    results: dict[str, Any] = {"next_word": next_word.evaluate_causal(causal, drawn)}
+    counts = trigram.load(Path(hub.find(hub.COUNTED) or "") / trigram.FILE)
+    results["next_word"]["trigrams"] = next_word.evaluate_trigrams(counts, drawn)
+    card = checkpoint.load_card(folder) | {"results": results, "seed_of_results": seed}
+    card["corpus"] = checkpoint.read_json(corpus / "corpus.json")
+    checkpoint.write_json(card, folder / checkpoint.CARD)
     return topics.finish(folder, seed=seed)
 
 

@@ -106,7 +106,7 @@ def finish(folder: Path, *, seed: int = 0) -> dict[str, Any]:
     from sslviz.language.topics import evaluate_layers
     from sslviz.store import checkpoint, embeddings
 
-    by_layer = evaluate_layers(language.load(folder), seed=seed)
+    by_layer = evaluate_layers(language.load_any(folder), seed=seed)
     h = by_layer.h[-1].astype(np.float32)
     umap = fit_map(h, "umap", seed=seed)
     quality = {"umap_trustworthiness": umap.trustworthiness, "umap_neighbours_kept": umap.neighbours_kept}

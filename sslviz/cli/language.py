@@ -97,7 +97,9 @@ def evaluate_mlm(
 
     def show() -> None:
         print(f"{result['n_masked']:,} masked words in {result['n_sentences']:,} sentences of {textfile}")
-        print(f"{model:24} {result['top1']:6.1%} first, {result['top5']:6.1%} among the first five")
+        low, high = result["top1_interval"]
+        first = f"{result['top1']:6.1%} first ({low:.1%} to {high:.1%})"
+        print(f"{model:24} {first}, {result['top5']:6.1%} among the first five")
         if counts:
             pruned = "from the pruned counts stored beside the model; --corpus TEXT takes the whole counts of a text"
             print(f"trigrams, {f'from the whole counts of {corpus}' if corpus else pruned}:")

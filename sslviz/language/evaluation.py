@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sslviz.errors import UserError
+from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.language.batches import IGNORED, mask_words, tokenise
 from sslviz.language.model import MaskedLM
 from sslviz.language.predict import pseudo_log_likelihood
@@ -22,7 +23,7 @@ LEFT, BOTH = "trigrams, from the left", "trigrams, both sides"  # names of fille
 
 def evaluate_masked(
     model: MaskedLM, texts: Sequence[str], *, seed: int, rate: float = 0.15, batch_size: int = 32
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Mask whole words at random and count those that the model finds: all their tokens first, or among the first five.
 
     Only words with a letter in them and without unknown tokens are masked, each token by the mask alone, at least one
@@ -36,16 +37,19 @@ def evaluate_masked(
         batch_size: sentences a forward pass.
 
     Returns:
-        n_masked (words), n_sentences, top1 and top5 in [0, 1].
+        n_masked (words), n_sentences, top1 and top5 in [0, 1], and the interval of each (95 %, Wilson, over words).
     """
     return masked_shares(masked_ranks(model, texts, seed=seed, rate=rate, batch_size=batch_size))
 
 
-def masked_shares(ranks: Sequence[Sequence[int]]) -> dict[str, float]:
+def masked_shares(ranks: Sequence[Sequence[int]]) -> dict[str, Any]:
     """What `evaluate_masked` returns, from `masked_ranks`."""
     flat = np.array([rank for found in ranks for rank in found], np.int64)
-    counts = {"n_masked": len(flat), "n_sentences": sum(bool(found) for found in ranks)}
-    return counts | {f"top{k}": float((flat < k).sum()) / max(1, len(flat)) for k in (1, 5)}
+    shares: dict[str, Any] = {"n_masked": len(flat), "n_sentences": sum(bool(found) for found in ranks)}
+    for k in (1, 5):
+        shares[f"top{k}"] = float((flat < k).sum()) / max(1, len(flat))
+        shares[f"top{k}_interval"] = accuracy_interval(shares[f"top{k}"], len(flat)) if len(flat) else None
+    return shares
 
 
 @torch.no_grad()

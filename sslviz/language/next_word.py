@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sslviz.errors import UserError
 from sslviz.evaluation.intervals import accuracy_interval
-from sslviz.language.model import CausalLM
+from sslviz.language.model import CausalLM, head_of
 from sslviz.language.predict import causal_limit, prefix_ids
+from sslviz.language.recurrent import GRUModel
 from sslviz.language.trigram import Trigram, with_gaps
 
 _WORD = re.compile(r"[^\W_]+")
@@ -151,14 +153,27 @@ def gap_hits(
             inputs = [context + word[:-1] for _, _, context, word in part]
             longest = max(map(len, inputs))
             padded = torch.tensor([row + [0] * (longest - len(row)) for row in inputs], device=device)
-            logits = model.model(input_ids=padded).logits  # (B, L, V): what is padded lies behind all that is asked
-            for (n, gap, context, word), row in zip(part, logits, strict=True):
-                best = row[len(context) - 1 : len(context) - 1 + len(word)].argmax(1).tolist()
-                hits[n][gap] = best == word
-                context.append(best[0])
+            places = [(i, len(row[2]) - 1 + k) for i, row in enumerate(part) for k in range(len(row[3]))]
+            logits = logits_after(model, padded, places)  # (M, V): what is padded lies behind all that is asked
+            best = iter(logits.argmax(1).tolist())
+            for n, gap, context, word in part:
+                own = [next(best) for _ in word]
+                hits[n][gap] = own == word
+                context.append(own[0])
             if progress:
                 progress((depth + (at + len(part)) / len(asked)) / deepest)
     return hits
+
+
+def logits_after(model: CausalLM, ids: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
+    """Logits (M, V) after M tokens, by row and position, of rows of tokens (B, L)."""
+    rows, columns = (list(part) for part in zip(*places, strict=True))
+    network = model.model
+    if isinstance(network, GRUModel):
+        return network.head(network.states(ids)[rows, columns])
+    if not hasattr(network, "cls"):  # a head that is not known here
+        return network(input_ids=ids).logits[rows, columns]
+    return head_of(network)(network.base_model(input_ids=ids, use_cache=False).last_hidden_state[rows, columns])
 
 
 @torch.no_grad()

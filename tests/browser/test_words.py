@@ -97,6 +97,28 @@ def test_one_token_is_followed_through_a_head(page, address, folder):
     settle(page)
 
 
+def test_next_word_fillers_and_next_sentence_with_the_network_closed(page, address):
+    """With the models that come along: twin, GRU and trigrams beside the masked one, and its head for two sentences."""
+    page.set_default_timeout(6 * WAIT)
+    opened = address.partition("?")[0]
+    visit(page, f"{opened}?language_view=Next&language_text=The+children+went+to+school+in+the&language_words=")
+    for title in ("bert-sslviz-left, from the left", "gru-sslviz, from the left", "a mask and a full stop behind it"):
+        page.get_by_text(title).first.wait_for()
+    settle(page)
+    page.get_by_role("button", name=re.compile("^morning, ")).first.click()
+    page.wait_for_function("[...document.querySelectorAll('input')].some(i => i.value.endsWith('in the morning'))")
+    settle(page)
+
+    visit(page, f"{opened}?language_view=Next&language_text=Paris+is+the+capital+of+France.&language_words=5")
+    told = page.get_by_text(re.compile("The text has “france”, which .*bert-sslviz, both sides"))
+    told.wait_for()
+    page.get_by_text("“France”, given more of the words before it").wait_for()
+    page.get_by_text(re.compile(r"On [\d,]+ masked words in [\d,]+ held-out sentences")).wait_for()
+    page.get_by_text(re.compile("gives .* that the second sentence follows the first")).wait_for()
+    page.get_by_text(re.compile("Liu et al. 2019")).wait_for()
+    settle(page)
+
+
 def test_what_is_typed_is_text_and_never_markup(page, address):
     page.set_default_timeout(4 * WAIT)
     visit(page, f"{address}&language_text=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%20cat&language_words=0")

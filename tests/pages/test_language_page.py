@@ -19,7 +19,7 @@ from visiting import button, check, open_page, param, places, said, until
 from sslviz import cli, plots, ui
 from sslviz.bundled.examples import EXAMPLES, store_answers
 from sslviz.errors import UserError
-from sslviz.language import adapt, answers, explain, predict, trigram
+from sslviz.language import adapt, answers, explain, hub, next_word, predict, trigram
 from sslviz.language import model as language
 from sslviz.language.sentence import MAX_MASKS, tokens_of, word_spans
 from sslviz.paths import assets_dir
@@ -31,6 +31,7 @@ from sslviz.ui.language import (
     loading,
     loss,
     model_picker,
+    next_sentence,
     questions,
     sentence_input,
     two_places,
@@ -51,6 +52,9 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("language")
     bert = tinytext.write("bert", root / "models" / "tiny-bert")
     (bert / "card.json").write_text(json.dumps(CARD), encoding="utf-8")
+    for kind, method in (("left", "clm"), ("gru", "gru")):
+        place = tinytext.write(kind, root / "models" / f"tiny-{kind}")
+        (place / "card.json").write_text(json.dumps({"method": method, "dataset": "words"}), encoding="utf-8")
     tinytext.into_cache(tinytext.write("gpt2", root / "gpt2"), root / "cache", "gpt2")
     tinytext.into_cache(tinytext.write("roberta", root / "roberta"), root / "cache", "some/roberta-tiny")
     (root / "empty").mkdir()
@@ -60,8 +64,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    """Pages wait for their model, so that a run of the script has an answer in it."""
+    """Pages wait for their model, so that a run of the script has an answer in it, and take tiny left-to-right ones."""
     monkeypatch.setattr(loading, "PATIENCE", 120.0)
+    monkeypatch.setattr(hub, "TWIN", "tiny-left")
+    monkeypatch.setattr(hub, "GRU", "tiny-gru")
 
 
 @pytest.fixture(scope="module")
@@ -625,9 +631,13 @@ def test_a_pair_is_taken_and_a_sentence_that_cannot_be_scored_is_explained():
 
 def test_the_next_word_from_the_left_alone_and_the_next_sentence_both_ways(folder):
     at = check(ask(language_view="Next", language_text="The cat sat on the mat.", language_words="5"))
-    causal = language.load_causal("gpt2")
-    first = predict.next_word(causal, "The cat sat on the", top_k=8)[0]
-    assert f"“{first.token}” (gpt2, from the left, {plots.share(first.probability)})" in said(at)
+    told = said(at)
+    for name in ("tiny-left", "tiny-gru"):
+        causal = language.load_causal(folder / "models" / name)
+        first = predict.next_word(causal, "The cat sat on the", top_k=8)[0]
+        assert f"“{first.token}” ({name}, from the left, {plots.share(first.probability)})" in told
+        grown = next_word.growth(causal, "The cat sat on the", "mat")
+        assert f"{name} from {plots.share(grown[0])} to {plots.share(grown[-1])}" in told
     pair = ("The cat sat on the mat.", at.text_input(key="language_second").value)
     judge = language.load_next_sentence(folder / "models" / "tiny-bert")
     forth = predict.next_sentence(judge, *pair)
@@ -647,16 +657,44 @@ def test_without_the_hub_trigrams_and_the_masked_model_fill_the_gap(folder, monk
     told = said(at)
     assert f"“{left}” (Trigrams, from the left" in told and f"“{both}” (Trigrams, both sides" in told
     assert f"“{mine.token}” (tiny-bert, both sides, {plots.share(mine.probability)})" in told
-    assert "This takes gpt2, which is not on this machine; this server works offline" in told
-    assert "language_load_causal" not in [b.key for b in at.button]  # no button that could do nothing
     groups = next(c for c in at.get("bidi_component") if c.proto.component_name == "sslviz_candidates")
     titles = [group["title"] for group in json.loads(groups.proto.json)["packed"][0]["groups"]]
-    assert titles == ["Trigrams, from the left", "Trigrams, both sides", "tiny-bert, both sides"]
+    assert titles[:2] == ["Trigrams, from the left", "Trigrams, both sides"]
+    assert titles[2:] == ["tiny-left, from the left", "tiny-gru, from the left", "tiny-bert, both sides"]
     cold = told
     check(at.slider(key="language_next_temperature").set_value(0.2).run())
     assert said(at) != cold
     at = check(ask(language_view="Next", language_text="The men got on the", language_words=""))
     assert "Click a word to write the sentence on" in said(at)
+    check(at.button(key="language_write").click().run())
+    written = at.text_input(key="language_text").value
+    assert written.startswith("The men got on the") and len(written) > len("The men got on the")
+    at = check(ask(language_view="Next", language_text="cat " * 100, language_words=""))
+    assert "tokens, and" in said(at)  # a text that is too long for a model is said to be
+
+
+def test_without_any_left_to_right_model_one_of_the_hub_is_named(folder, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder / "empty"))
+    monkeypatch.setattr(hub, "TWIN", "none")
+    monkeypatch.setattr(hub, "GRU", "none")
+    told = said(at := check(ask(language_view="Next", language_text="The cat sat.", language_words="1")))
+    assert "This takes gpt2, which is not on this machine; this server works offline" in told
+    assert "language_load_causal" not in [b.key for b in at.button]  # no button that could do nothing
+
+
+def test_a_recurrent_model_reads_the_sentences_of_the_map_too(folder):
+    at = check(ask(language_view="Sentences", language_reader="tiny-gru"))
+    assert at.segmented_control(key="language_reader").options == ["tiny-bert", "tiny-left", "tiny-gru"]
+    assert "Compute the vectors of tiny-gru" in [b.label for b in at.button]
+
+
+def test_the_card_says_what_its_next_sentence_head_is_worth():
+    right = {"next": 0.9, "random": 0.8, "swapped": 0.2}
+    found = {"n_pairs": 100, "accuracy": 0.85, "accuracy_swapped": 0.55, "right": right}
+    found["intervals"] = {kind: (share - 0.05, share + 0.05) for kind, share in right.items()}
+    told = " ".join(next_sentence.worth({"results": {"next_sentence": found}}))
+    assert "100 pairs" in told and "85.0 % and 55.0 %" in told and "Liu et al. 2019" in told
+    assert len(list(next_sentence.worth({}))) == 1
 
 
 def test_a_typed_mask_is_one_gap_to_the_trigrams(folder):
@@ -687,7 +725,7 @@ def test_the_card_says_how_many_sentences_each_filler_wins():
     card = json.loads((assets_dir() / "models" / "bert-sslviz" / "card.json").read_text(encoding="utf-8"))["results"]
     assert card["fillers"]["n_masked"] == pytest.approx(card["n_masked"], rel=0.01)
     assert card["fillers"]["top1"]["bert-sslviz"] == pytest.approx(card["top1"], abs=0.01)
-    assert len(following.won({"results": card})[0]) == 3
+    assert len(following.won({"results": card})[0]) == 5
     assert sum(card["fillers"]["wins"].values()) + card["fillers"]["ties"] == pytest.approx(1)
 
 
