@@ -7,7 +7,7 @@ from tinyreview import figures
 
 from sslviz.ui.review.sheet import document
 
-PAPER = 725  # pixels of an A4 sheet's width within its margins; its height is 1,055
+PAPER = 740  # pixels of an A4 sheet's width within its margins; its height is 1,069
 
 
 def whole(page) -> None:
@@ -30,7 +30,7 @@ def outside(page) -> list[str]:
                 const own = node.getBoundingClientRect()
                 return own.width && (own.left < box.left - 1 || own.right > box.right + 1)
             }).map(node => node.outerHTML.slice(0, 120))
-            const high = [...sheet.querySelectorAll('.rv-card')].filter(node => node.offsetHeight > 1055)
+            const high = [...sheet.querySelectorAll('.rv-card')].filter(node => node.offsetHeight > 1069)
             return [...bad, ...high.map(node => `high: ${node.offsetHeight}`)]
         }"""
     )
@@ -45,7 +45,7 @@ def test_it_prints_on_two_sheets_and_its_file_needs_no_network(browser, address,
         whole(page)
         assert sheets(page) == 2, scheme
         page.emulate_media(media="print", color_scheme=scheme)
-        page.set_viewport_size({"width": PAPER, "height": 1055})
+        page.set_viewport_size({"width": PAPER, "height": 1069})
         assert outside(page) == [], scheme
         for hidden in ("[data-testid=stSidebar]", "h1", "[data-testid=stDownloadButton]"):
             assert not page.locator(hidden).first.is_visible(), hidden
