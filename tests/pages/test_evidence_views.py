@@ -113,12 +113,19 @@ def test_a_sweep_in_an_address_is_read_strictly():
 
 def test_before_any_fit_the_curve_is_that_of_the_table():
     found = evidence.load("mnist")
-    text = said(view("Labels", probe_rows="pixels+moco-mnist"))
+    text = said(check(open_page("probe", probe_view="Labels", model="moco-mnist", probe_rows="pixels+simclr-mnist")))
     assert "5 class-balanced draws of labels at each count" in text and "10,000 test images" in text
     table = next(line for line in text.splitlines() if line.startswith("| pixels"))
-    difference = found.difference("simclr-mnist", "pixels", "1")
+    difference = found.difference("moco-mnist", "pixels", "1")
     assert difference.told and f"**+{100 * difference.value:.1f}**" in table
-    assert "| moco-mnist" in text and "| whitened patches" not in text
+    assert "| simclr-mnist" in text and "| whitened patches" not in text
+
+
+def test_the_curve_of_a_command_comes_along_with_training_from_scratch():
+    stored = stored_curve.load("mnist")
+    text = said(view("Labels"))
+    assert stored.model == "simclr-mnist" and "from scratch" in stored.names and len(stored.seeds) == 5
+    assert f"from scratch: {stored.notes['from scratch']}" in text and "| from scratch" in text
 
 
 @pytest.mark.slow

@@ -233,7 +233,7 @@ def _stored(selection: ui.Selection) -> Efficiency | None:
         return curve
     table = source.table_of(selection.data)
     if table is None or selection.model not in {row.name for row in table.rows}:
-        return curve
+        return None
     return stored_curve.from_table(table, selection.name, st.session_state.probe_rows)
 
 
