@@ -22,7 +22,7 @@ def margin(model, text, words):
 def test_the_first_sentence_is_right_by_a_wide_margin(model):
     assert next(iter(EXAMPLES)) == DEFAULT[0]
     margins = {text: margin(model, text, words) for text, words in EXAMPLES.items() if len(words) == 1}
-    assert margins[DEFAULT[0]] > 0.5
+    assert margins[DEFAULT[0]] > 0.3
     assert sum(value > 0 for value in margins.values()) >= 5  # most are right, and one that is not stays
 
 
