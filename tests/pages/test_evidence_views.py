@@ -8,7 +8,7 @@ from visiting import button, check, components, open_page, param, said, until
 from sslviz.bundled import cases
 from sslviz.bundled.moments import read_log
 from sslviz.errors import UserError
-from sslviz.evaluation import evidence, stored_curve
+from sslviz.evaluation import evidence, stored_curve, transfer
 from sslviz.evaluation.efficiency import Efficiency
 from sslviz.evaluation.intervals import paired_difference
 from sslviz.ui.evidence import VIEWS
@@ -63,6 +63,15 @@ def test_every_view_opens_with_something_to_see(name):
     assert not at.get("progress"), "nothing is computed unasked"
     assert at.get("plotly_chart") or len(at.markdown) > 4 or name == "Transfer"
     check(open_page("probe", probe_view=name, data="fashion_mnist"))
+
+
+def test_transfer_shows_the_matrix_and_each_level_with_its_protocol():
+    stored = transfer.load()
+    text = said(view("Transfer"))
+    assert "100 labels of each class" in text and "can be told to be above whitened patches" in text
+    levels = said(view("Transfer", probe_transfer="Ladder"))
+    best = max(stored["ladders"]["simclr-mnist"]["levels"], key=lambda level: level["accuracy"])
+    assert f"simclr-mnist: {best['name']} is best" in levels and "n = 10,000 test images" in levels
 
 
 def test_a_rule_that_is_broken_turns_the_panel_and_shows_both_scores():
