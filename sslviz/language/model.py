@@ -390,10 +390,25 @@ def save(model: Any, folder: Path, *, compact: bool = False) -> None:
             model.tokenizer.save_pretrained(temporary)
         if compact:
             round_weights(Path(temporary) / "model.safetensors")
+            list_words(Path(temporary), folder)
         files = sorted(Path(temporary).iterdir(), key=lambda path: path.suffix == ".safetensors")  # weights last
         for path in files:
             path.chmod(0o644)
             os.replace(path, folder / path.name)
+
+
+def list_words(place: Path, folder: Path) -> None:
+    """Put BERT's vocabulary in `place` as a list of words, a third of the size, without its other form in `folder`."""
+    whole = place / "tokenizer.json"
+    kind = json.loads((place / "tokenizer_config.json").read_text(encoding="utf-8")).get("tokenizer_class")
+    if kind != "BertTokenizer" or not whole.is_file():
+        return
+    numbers = json.loads(whole.read_text(encoding="utf-8"))["model"]["vocab"]
+    (place / "vocab.txt").write_text(
+        "".join(f"{word}\n" for word in sorted(numbers, key=numbers.get)), encoding="utf-8"
+    )
+    whole.unlink()
+    (folder / whole.name).unlink(missing_ok=True)
 
 
 def round_weights(path: Path) -> None:

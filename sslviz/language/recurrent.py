@@ -138,6 +138,7 @@ def save(model: Any, folder: Path, *, compact: bool = False) -> None:
                   place / "model.safetensors", {"format": "pt"})  # fmt: skip
         if compact:
             language.round_weights(place / "model.safetensors")
+            language.list_words(place, folder)
         content = {"model_type": language.RECURRENT, "architectures": [type(network).__name__], **shape}
         (place / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         for path in sorted(place.iterdir(), key=lambda path: path.suffix == ".safetensors"):  # weights last
