@@ -120,12 +120,18 @@ def cut(page, width: int) -> list[str]:
     )
 
 
-def serious(page) -> list[tuple[str, ...]]:
-    """What axe-core calls serious or critical on a page as it stands, Streamlit's own parts left out."""
+def serious(page, *, without: str = "") -> list[tuple[str, ...]]:
+    """What axe-core calls serious or critical on a page as it stands, Streamlit's own parts left out.
+
+    Args:
+        page: in the browser.
+        without: a selector of what is not read: large figures take most of the time.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
     found = []
-    for violation in Axe().run(page).response["violations"]:
+    context = {"exclude": [[without]]} if without and page.locator(without).count() else None
+    for violation in Axe().run(page, context=context).response["violations"]:
         if violation["impact"] not in ("serious", "critical"):
             continue
         for node in violation["nodes"]:
