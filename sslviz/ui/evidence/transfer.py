@@ -40,7 +40,8 @@ def _matrix(found: dict[str, Any], selection: ui.Selection) -> None:
         return
     columns, rows = list(found["columns"]), found["rows"]
     there = [row for row in rows if found["cells"].get(row["name"])]
-    there.sort(key=lambda row: (list(columns).index(row["pretrained_on"]) if row["pretrained_on"] else 9, row["kind"]))
+    order = {column: place for place, column in enumerate(columns)}
+    there.sort(key=lambda row: (not row["pretrained_on"], order.get(row["pretrained_on"], len(order)), row["kind"]))
     values, hints, own = [], [], []
     for row in there:
         cells = [found["cells"][row["name"]].get(column) for column in columns]
@@ -86,8 +87,8 @@ def _seen(found: dict[str, Any], rows: list[dict[str, Any]], columns: list[str])
     said = []
     for column in columns:
         there = [row for row in rows if column in found["cells"][row["name"]]]
-        if not there:
-            continue
+        if not any(row["pretrained_on"] == column for row in there):
+            continue  # not measured far enough to name a best one
         best = max(there, key=lambda row: found["cells"][row["name"]][column]["accuracy"])
         away = [row for row in there if row["pretrained_on"] not in ("", column)]
         above = [
