@@ -13,6 +13,7 @@ import streamlit as st
 
 from sslviz import ui
 
+AWAITED = "language_awaited"  # in the session: the models that the present run waits for
 PATIENCE = 0.2  # seconds that a page waits for a model before it goes on without
 LATER = 0.7  # seconds that a page with stored answers gets to draw them, before torch is imported
 
@@ -97,18 +98,29 @@ def load_now(models: Loader, key: tuple, load: Callable[[], Any]) -> None:
         raise
 
 
-def wait_for(models: Loader, key: tuple, name: str) -> None:
-    """Say that a model is loading, and run the page again when it is there.
+def begin_run() -> None:
+    """Forget what the run before this one waited for; a page calls it before anything else."""
+    st.session_state[AWAITED] = []
 
-    Never within the run that draws this: a browser that gets two runs at once shows widgets at their least value.
+
+def wait_for(models: Loader, key: tuple, name: str) -> None:
+    """Say that a model is loading, and run the page again when it, or another that this run waits for, is there.
+
+    Never within the run that draws this, and once for all models of a run (see `begin_run`): a browser that gets two
+    runs at once shows widgets at their least value.
     """
+    awaited = st.session_state.setdefault(AWAITED, [])
+    awaited.append((models, key))
+    if len(awaited) > 1:
+        st.caption(f"Loading {ui.escape(name)}: its answer comes in some seconds.")
+        return
     drawn = False
 
     @st.fragment(run_every=0.4)
     def waiting() -> None:
         nonlocal drawn
         before, drawn = drawn, True
-        if before and models.ready(key):
+        if before and any(loading.ready(which) for loading, which in awaited):
             st.rerun()
         st.caption(f"Loading {ui.escape(name)}: its answer comes in some seconds.")
 

@@ -21,7 +21,7 @@ from sslviz.jobs.limits import Guest
 from sslviz.language import answers
 from sslviz.language.answers import NOTHING, StoredAnswers
 from sslviz.store import checkpoint
-from sslviz.ui.language.loading import LATER, heads, load_now, loader, wait_for, when_loaded
+from sslviz.ui.language.loading import LATER, begin_run, heads, load_now, loader, wait_for, when_loaded
 from sslviz.ui.language.speaker import Speaker
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -58,6 +58,7 @@ def choose_model() -> Speaker:
     Raises:
         UserError: there is no language model here, and none was named that can be had.
     """
+    begin_run()
     here = models()
     name = ui.bound("language_model", next(iter(here)), among=here) if here else None
     ui.bound("language_hub", "")

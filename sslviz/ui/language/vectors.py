@@ -221,7 +221,8 @@ def _choose_space(bar: Any, speaker: Speaker, found: Known | None) -> tuple[str,
             layer = st.slider("Layer (0: embeddings)", layers[0], layers[-1], key="language_depth", width=190)
     job = state.get("language_judging")
     now = ui.worker().progress(job) if job and job[1:-1] == speaker.key else None
-    if len(layers) < 2 and (now is None or now.state not in ("waiting", "running")):
+    only = found is not None and len(found.scores["linear"][0]) == 1  # of a recurrent model there is one
+    if len(layers) < 2 and not only and (now is None or now.state not in ("waiting", "running")):
         label = "Compute all layers" if found else f"Compute the vectors of {speaker.name}"
         bar.button(label, icon=":material/calculate:", key="language_judge", on_click=_judge, args=(speaker,))
     if job is not None and now is not None and now.state != "done":
