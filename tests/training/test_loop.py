@@ -393,6 +393,25 @@ def test_a_stopped_reading_goes_on_as_if_nothing_had_happened(reading, tmp_path)
     np.testing.assert_allclose(first + second, whole, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["clm", "gru", "nsp"])
+def test_other_language_models_are_trained_and_left_to_be_read(method, reading, tmp_path):
+    base, text = reading
+    runs = tmp_path / "runs.txt"
+    runs.write_text("\n\n".join(["\n".join(tinytext.TEXTS)] * 30), encoding="utf-8")
+    settings = {"base": str(base)} | ({"rank": 2} if method == "nsp" else {})
+    config = config_for(
+        method, str(runs if method == "nsp" else text), steps=30, batch_size=16, lr=1e-2, device="cpu", log_every=1,
+        precision="32-true", out=tmp_path / "m",
+    )  # fmt: skip
+    found = losses(list(fit(dataclasses.replace(config, model=dataclasses.replace(config.model, **settings)))))
+    assert np.mean(found[-5:]) < np.mean(found[:5])
+    if method != "nsp":
+        assert language.load_causal(tmp_path / "m").tokenizer.mask_token == "[MASK]"
+    else:
+        assert (tmp_path / "m" / language.HEAD).is_file()
+
+
 def test_frozen_embeddings_stay(reading, tmp_path):
     start = mlm(reading, tmp_path / "m", steps=4)
     list(fit(dataclasses.replace(start, model=dataclasses.replace(start.model, freeze_embeddings=True))))
