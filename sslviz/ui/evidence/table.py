@@ -254,7 +254,7 @@ def _compute(found: Evidence, protocol: str) -> None:
     for each in others:
         hint = f"{each.label}: {100 * each.accuracy:.1f} %, another protocol ({each.protocol}); {each.source}"
         points.append(
-            {"label": each.label, "colour": plots.BASELINE_GREY, "kind": "published", "pflop": each.pflop,
+            {"label": each.label.split(",")[0], "colour": plots.BASELINE_GREY, "kind": "published", "pflop": each.pflop,
              "accuracy": each.accuracy, "interval": None, "hint": hint}
         )  # fmt: skip
     caption = f"Compute: {found.how['compute']}."
