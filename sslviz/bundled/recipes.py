@@ -49,7 +49,8 @@ RECIPES: dict[str, tuple[str, str, dict, dict]] = {
 }
 # trained on a GPU by the command on their cards, and finished here: `sslviz models finish FOLDER`
 FINISHED = (
-    "simclr-cifar10-resnet", "moco-cifar10-resnet", "bert-sslviz", "bert-sslviz-left", "gru-sslviz",
+    "simclr-cifar10-resnet", "moco-cifar10-resnet", "simclr-fashion-resnet", "bert-sslviz",
+    "bert-sslviz-left", "gru-sslviz",
 )  # fmt: skip
 NEXT_WORDS_OF = 500  # held-out sentences whose next words a model that reads from the left is asked for
 # one model a dataset keeps its encoder's earlier weights

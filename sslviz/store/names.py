@@ -28,6 +28,7 @@ BUNDLED = frozenset(
         "simclr-cifar10-laptop",
         "simclr-cifar10-resnet",
         "simclr-fashion",
+        "simclr-fashion-resnet",
         "simclr-mnist",
         "vae-cifar10",
         "vae-fashion",

@@ -46,7 +46,8 @@ def test_a_bundled_model_fits_its_recipe_and_its_card(name):
 def test_a_model_of_a_gpu_is_what_the_command_on_its_card_makes(name):
     card = checkpoint.load_card(name)
     words = shlex.split(card["command"])
-    assert words[:4] == ["sslviz", "train", card["method"], card["dataset"]] and card["hardware"] == "NVIDIA H200"
+    assert words[:4] == ["sslviz", "train", card["method"], card["dataset"]]
+    assert card["hardware"].startswith("NVIDIA H")
     default = config_for(card["method"], card["dataset"])
     encoder = EncoderConfig(widths=(64, 128, 256, 512), strides=(1, 2, 2, 2), depth=1, pool=1)
     expected = dataclasses.replace(default.model, encoder=encoder, hidden=1024)
