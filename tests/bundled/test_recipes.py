@@ -49,8 +49,11 @@ def test_a_model_of_a_gpu_is_what_the_command_on_its_card_makes(name):
     assert words[:4] == ["sslviz", "train", card["method"], card["dataset"]]
     assert card["hardware"].startswith("NVIDIA H")
     default = config_for(card["method"], card["dataset"])
-    encoder = EncoderConfig(widths=(64, 128, 256, 512), strides=(1, 2, 2, 2), depth=1, pool=1)
-    expected = dataclasses.replace(default.model, encoder=encoder, hidden=1024)
+    encoder = {
+        "cifar10": EncoderConfig(widths=(64, 128, 256, 512), strides=(1, 2, 2, 2), depth=1, pool=1),
+        "fashion_mnist": EncoderConfig(channels=1, widths=(64, 128, 256), strides=(1, 2, 2), depth=1),
+    }
+    expected = dataclasses.replace(default.model, encoder=encoder[card["dataset"]], hidden=1024)
     if "--model.queue-size" in words:
         expected = dataclasses.replace(expected, queue_size=16384)
     assert checkpoint.load(name).config == expected

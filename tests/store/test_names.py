@@ -158,7 +158,7 @@ def test_own_images_stand_on_the_card_by_their_name_and_beside_it_by_their_path(
 def test_a_dataset_opens_with_the_bundled_model_of_the_best_probe():
     models = list_models("image")
     opening = {name: opens_with(i for i in models if i.dataset == name).name for name in ("mnist", "fashion_mnist")}
-    assert opening == {"mnist": "simclr-mnist", "fashion_mnist": "simclr-fashion"}
+    assert opening == {"mnist": "simclr-mnist", "fashion_mnist": "simclr-fashion-resnet"}
     vae = opens_with((i for i in models if i.dataset == "mnist"), "vae")
     assert vae.name == "vae-mnist"
     assert opens_with([]) is None
