@@ -11,7 +11,7 @@ selection = ui.open_page("probe")
 ui.need_model(selection)
 ui.need_labels(ui.test_images(selection.data))
 view = ui.bound("probe_view", next(iter(VIEWS)), among=VIEWS)
-with st.container(horizontal=True, vertical_alignment="center"):
+with st.container(gap="xxsmall"):
     st.segmented_control("View", list(VIEWS), key="probe_view", required=True, label_visibility="collapsed")
     st.caption(VIEWS[view].question)
 importlib.import_module(VIEWS[view].module).show(selection)

@@ -134,7 +134,9 @@ def _difference(key: str, value: Any) -> dict[str, Any]:
         raise Damaged(f"has a card whose {key} is not a difference with its interval")
     read, count = _number(-1, 1), _number(0, 10**9, whole=True)
     counts = {name: count(f"{key} {name}", value.get(name)) for name in ("n", "only_a", "only_b")}
-    return {"value": read(key, value.get("value")), "interval_95": [read(key, end) for end in low_high]} | counts
+    low, high = (read(key, end) for end in low_high)
+    told = not low <= 0 <= high  # as the interval says, whatever the file claims
+    return {"value": read(key, value.get("value")), "interval_95": [low, high], "told": told} | counts
 
 
 _share, _amount, _count = _number(0, 1), _number(0, 1e12), _number(0, 10**18, whole=True)

@@ -47,7 +47,8 @@ def show(selection: ui.Selection) -> None:
     with grid.cell():
         _errors(found, protocol, row)
     st.markdown(_told(found, protocol, row))
-    st.markdown(_table(found, protocol, row))
+    with st.container(key="tables_evidence"):
+        st.markdown(_table(found, protocol, row))
     _said_of_table(found, protocol, selection)
     _compute(found, protocol)
     _export(found)
@@ -61,8 +62,10 @@ def _choices(found: Evidence, selection: ui.Selection, names: dict[str, str]) ->
     first = own if own in rows else rows[0]
     ui.bound("probe_protocol", "Linear", among=names)
     ui.bound("probe_row", first, among=rows)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    left, right = st.columns((3, 2), vertical_alignment="bottom")  # one over the other on a phone, where both wrap
+    with left:
         st.segmented_control("Protocol", list(names), key="probe_protocol", required=True)
+    with right:
         st.selectbox(
             "Row", rows, key="probe_row", format_func=lambda name: source.label(found.row(name)), width=230
         )  # fmt: skip
