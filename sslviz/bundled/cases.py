@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sslviz.errors import UserError
-from sslviz.evaluation.evidence import FOLDER
-from sslviz.paths import assets_dir
+from sslviz.evaluation.stored import read_stored, stored_path
 
 PARTS = (3000, 2000)  # labelled images to fit on, and to count on
 
@@ -92,7 +89,7 @@ SINS = {
 
 def path_of(dataset: str, folder: Path | None = None) -> Path:
     """Where the output of `sslviz honesty` is kept."""
-    return (folder or assets_dir() / FOLDER) / f"honesty-{Path(dataset).stem}.json"
+    return stored_path(f"honesty-{Path(dataset).stem}", folder)
 
 
 def load(dataset: str, folder: Path | None = None) -> dict[str, Any] | None:
@@ -101,13 +98,10 @@ def load(dataset: str, folder: Path | None = None) -> dict[str, Any] | None:
     Raises:
         UserError: the file is damaged.
     """
-    path = path_of(dataset, folder)
-    if not path.is_file():
-        return None
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+
+    def parse(found: dict[str, Any]) -> dict[str, Any]:
         if not {"model", "checks", "sins", "origin", "accuracy", "interval_95"} <= found.keys():
             raise ValueError("something is missing")
         return found
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} can't be read ({error}); restore it, or run `sslviz honesty` again.") from error
+
+    return read_stored(path_of(dataset, folder), parse, remedy="restore it, or run `sslviz honesty` again")

@@ -16,8 +16,7 @@ from sslviz.bundled.experiments import EXPERIMENTS
 from sslviz.bundled.experiments.results import shipped
 from sslviz.data.catalog import DATASETS
 from sslviz.errors import UserError
-from sslviz.evaluation.evidence import FOLDER
-from sslviz.paths import assets_dir
+from sslviz.evaluation.stored import read_stored, stored_path
 
 LARGEST = 1 << 23  # bytes of a log
 NEAR = 25  # steps within which a loss counts as that of a moment
@@ -25,7 +24,7 @@ NEAR = 25  # steps within which a loss counts as that of a moment
 
 def path_of(folder: Path | None = None) -> Path:
     """Where moments of long runs are kept."""
-    return (folder or assets_dir() / FOLDER) / "moments.json"
+    return stored_path("moments", folder)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -65,14 +64,10 @@ def runs(dataset: str) -> list[dict[str, Any]]:
 
 
 def _long(dataset: str) -> list[dict[str, Any]]:
-    path = path_of()
-    if not path.is_file():
-        return []
-    try:
-        found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        return [run for run in found if run["dataset"] == dataset and len(run["moments"]) > 1]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} can't be read ({error}); restore the file.") from error
+    def parse(found: dict[str, Any]) -> list[dict[str, Any]]:
+        return [run for run in found["runs"] if run["dataset"] == dataset and len(run["moments"]) > 1]
+
+    return read_stored(path_of(), parse) or []
 
 
 def _short(dataset: str) -> list[dict[str, Any]]:

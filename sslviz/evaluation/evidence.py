@@ -8,8 +8,6 @@ both, row by row. Imports neither torch nor scikit-learn, since pages read it.
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,9 @@ from sslviz.data import npz
 from sslviz.errors import UserError
 from sslviz.evaluation.efficiency import DrawDifference, draw_difference
 from sslviz.evaluation.intervals import Difference, paired_difference
+from sslviz.evaluation.stored import read_stored, stored_path
 from sslviz.files import atomic, writing
-from sslviz.paths import assets_dir
 
-FOLDER = "evidence"  # in the assets
 OWN = "evidence"  # stem of the two files in the folder of a model of one's own
 PROBES = ("linear", "knn")  # with all labels
 FORMAT = 2
@@ -217,7 +214,7 @@ class Evidence:
 
 def path_of(dataset: str, folder: Path | None = None) -> Path:
     """Where a dataset's evidence is kept, in the assets or another folder; the arrays have the same name and `.npz`."""
-    return (folder or assets_dir() / FOLDER) / f"{Path(dataset).stem}.json"
+    return stored_path(Path(dataset).stem, folder)
 
 
 def save(found: Evidence, folder: Path | None = None) -> Path:
@@ -262,10 +259,8 @@ def load(dataset: str, folder: Path | None = None) -> Evidence | None:
         UserError: the files are damaged.
     """
     path = path_of(dataset, folder)
-    if not path.is_file():
-        return None
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+
+    def parse(plain: dict[str, Any]) -> Evidence:
         if plain.pop("format") != FORMAT:
             raise ValueError("it was written by another version")
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
@@ -274,8 +269,8 @@ def load(dataset: str, folder: Path | None = None) -> Evidence | None:
         parts = [_part(Row(**row), _of(number, arrays), y, classes) for number, row in enumerate(plain.pop("rows"))]
         plain |= {key: tuple(plain[key]) for key in ("class_names", "seeds")}
         return Evidence(**plain, y=y, parts=tuple(parts), bundled=bundled)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} can't be read ({error}); restore it, or run `sslviz evidence {dataset}`.") from error
+
+    return read_stored(path, parse, remedy=f"restore it, or run `sslviz evidence {dataset}`")
 
 
 def _of(number: int, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sslviz.errors import UserError
 from sslviz.evaluation.efficiency import DrawDifference, Efficiency, Fit
-from sslviz.evaluation.evidence import FOLDER, Evidence
-from sslviz.paths import assets_dir
+from sslviz.evaluation.evidence import Evidence
+from sslviz.evaluation.stored import read_stored, stored_path
 
 NONE = np.zeros(0, np.uint16)
 
@@ -35,7 +33,7 @@ class StoredCurve(Efficiency):
 
 def path_of(dataset: str, folder: Path | None = None) -> Path:
     """Where the output of the command is kept."""
-    return (folder or assets_dir() / FOLDER) / f"labels-{Path(dataset).stem}.json"
+    return stored_path(f"labels-{Path(dataset).stem}", folder)
 
 
 def load(dataset: str, folder: Path | None = None) -> StoredCurve | None:
@@ -44,13 +42,7 @@ def load(dataset: str, folder: Path | None = None) -> StoredCurve | None:
     Raises:
         UserError: the file is damaged.
     """
-    path = path_of(dataset, folder)
-    if not path.is_file():
-        return None
-    try:
-        return _read(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} can't be read ({error}); restore the file.") from error
+    return read_stored(path_of(dataset, folder), _read)
 
 
 def _read(found: dict[str, Any]) -> StoredCurve:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from sslviz.errors import UserError
-from sslviz.evaluation.evidence import FOLDER
-from sslviz.paths import assets_dir
+from sslviz.evaluation.stored import read_stored, stored_path
 
 
 def path_of(folder: Path | None = None) -> Path:
     """The file of both."""
-    return (folder or assets_dir() / FOLDER) / "transfer.json"
+    return stored_path("transfer", folder)
 
 
 def load(folder: Path | None = None) -> dict[str, Any]:
@@ -22,11 +19,4 @@ def load(folder: Path | None = None) -> dict[str, Any]:
     Raises:
         UserError: the file is damaged.
     """
-    path = path_of(folder)
-    if not path.is_file():
-        return {}
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found | {}
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path} can't be read ({error}); restore it, or run `sslviz transfer`.") from error
+    return read_stored(path_of(folder), dict, remedy="restore it, or run `sslviz transfer`") or {}

@@ -57,12 +57,13 @@ def percent(accuracy: float, *, half_width: float = 0.0) -> str:
     return f"{100 * accuracy:.{0 if half_width >= 0.01 else 1}f} %"
 
 
-def percent_interval(accuracy: float, interval: tuple[float, float], n: int) -> str:
-    """Write an accuracy with its interval and its count: "98.6 % (98.4 to 98.8, n = 10,000)"."""
+def percent_interval(accuracy: float, interval: tuple[float, float], n: int | None = None) -> str:
+    """Write an accuracy with its interval and its count: "98.6 % (98.4 to 98.8, n = 10,000)"; without n, no count."""
     low, high = interval
     digits = 0 if (high - low) / 2 >= 0.01 else 1
     value = percent(accuracy, half_width=(high - low) / 2)
-    return f"{value} ({100 * low:.{digits}f} to {100 * high:.{digits}f}, n = {n:,})"
+    count = "" if n is None else f", n = {n:,}"
+    return f"{value} ({100 * low:.{digits}f} to {100 * high:.{digits}f}{count})"
 
 
 def nats(value: float) -> str:

@@ -15,6 +15,7 @@ from sslviz.ui.contrast import live
 NAME, SHARED, OWN = "shared-head", "shared", "own"
 TITLES = {SHARED: "One head, the mistake", OWN: "Two heads"}
 COLOURS = {SHARED: plots.PETROFF[6], OWN: METHODS[EXPERIMENTS[NAME].method].colour}
+SKIPPED = 12  # steps that were told before the curves begin: the first are so large that nothing else could be seen
 DASHES, SYMBOLS = {SHARED: "dash", OWN: "solid"}, {SHARED: "x-thin-open", OWN: "circle"}
 
 
@@ -132,9 +133,6 @@ def _course(runs: dict[str, Run]) -> None:
             )
 
 
-SKIPPED = 12  # steps that were told before the curves begin: the first are so large that nothing else could be seen
-
-
 def _table(runs: dict[str, Run], results: Results) -> None:
     """Where both have ended."""
     rows = [
@@ -144,12 +142,7 @@ def _table(runs: dict[str, Run], results: Results) -> None:
     named = [(TITLES[run.cell] + (f", seed {run.seed}" if run.seed else ""), run) for run in results.runs if run.seen]
     for title, run in named:
         bound = " | ".join(f"{run.seen['bound'][key]:.1f}" for key in ("recon", "kl", "negative_elbo"))
-        scores = " | ".join(
-            plots.percent_interval(getattr(run, key), run.interval(key), run.n_test).replace(
-                f", n = {run.n_test:,}", ""
-            )
-            for key in ("knn", "linear")
-        )
+        scores = " | ".join(plots.percent_interval(getattr(run, key), run.interval(key)) for key in ("knn", "linear"))
         rows.append(f"| {title} | {bound} | {scores} |")
     with st.container(key="tables_one_head"):
         st.markdown("\n".join(rows))

@@ -325,8 +325,7 @@ def _interval(scores: dict[str, float], key: str) -> str:
     """An accuracy with its interval; the count stands below the table."""
     if key not in scores:
         return ""
-    n = int(scores["n_test"])
-    return plots.percent_interval(scores[key], accuracy_interval(scores[key], n), n).replace(f", n = {n:,}", "")
+    return plots.percent_interval(scores[key], accuracy_interval(scores[key], int(scores["n_test"])))
 
 
 def _again(about: Experiment, selection: ui.Selection) -> None:

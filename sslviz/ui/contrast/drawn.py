@@ -60,13 +60,8 @@ def _two_views(dataset: str, ids: tuple[int, ...], policy: tuple, seed: int) -> 
 
 
 def percent(run: Run, probe: str) -> str:
-    """Accuracy of a run with its interval, "41 % (39 to 43)"."""
-    return percent_of(getattr(run, probe), *run.interval(probe))
-
-
-def percent_of(accuracy: float, low: float, high: float) -> str:
-    """An accuracy with its interval, "41 % (39 to 43)"; how many images it is of is said once, in `protocol`."""
-    return plots.percent_interval(accuracy, (low, high), 0).removesuffix(", n = 0)") + ")"
+    """Accuracy of a run with its interval, "41 % (39 to 43)"; of how many images is said once, in `protocol`."""
+    return plots.percent_interval(getattr(run, probe), run.interval(probe))
 
 
 def mean(runs: tuple[Run, ...], what: str) -> float:

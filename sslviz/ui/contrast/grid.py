@@ -100,7 +100,7 @@ def _told(found: Results, names: list[str], probe: str) -> str:
             best = max(there, key=lambda key: drawn.mean(found.of(key), probe))
             said.append(f"{word}{title_of(best)}, {_hint(found.of(best), probe)}")
     low, high = found.interval(found.untrained[probe])
-    said.append(f"the same encoder untrained, {drawn.percent_of(found.untrained[probe], low, high)}")
+    said.append(f"the same encoder untrained, {plots.percent_interval(found.untrained[probe], (low, high))}")
     return "; ".join(said) + "."
 
 

@@ -212,12 +212,7 @@ def _table(results: Results, runs: dict[str, Run], more: dict[str, Run]) -> None
     rows = ["| momentum | loss (nats) | spread of z | k-NN of h | linear probe of h |", "|--:|--:|--:|--:|--:|"]
     for name, run in sorted((runs | more).items()):
         spread = run.seen["curves"]["z_std"]["value"][-1]
-        scores = [
-            plots.percent_interval(getattr(run, key), run.interval(key), run.n_test).replace(
-                f", n = {run.n_test:,}", ""
-            )
-            for key in ("knn", "linear")
-        ]
+        scores = [plots.percent_interval(getattr(run, key), run.interval(key)) for key in ("knn", "linear")]
         rows.append(f"| {name} | {run.loss:.2f} | {spread:.2f} | {scores[0]} | {scores[1]} |")
     with st.container(key="tables_queue"):
         st.markdown("\n".join(rows))
