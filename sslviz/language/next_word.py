@@ -18,7 +18,7 @@ from torch import Tensor
 from sslviz.errors import UserError
 from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.language.model import CausalLM, head_of
-from sslviz.language.predict import causal_limit, prefix_ids
+from sslviz.language.predict import causal_limit, first_ids, prefix_ids
 from sslviz.language.recurrent import GRUModel
 from sslviz.language.trigram import Trigram, with_gaps
 
@@ -76,14 +76,12 @@ def evaluate_causal(model: CausalLM, texts: Sequence[str], *, progress: Progress
     tokenizer = model.tokenizer
     if not tokenizer.is_fast:
         raise UserError(f"The tokenizer of {model.name} can't tell words apart; choose a model with a fast one.")
-    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
-    device, most = next(model.model.parameters()).device, causal_limit(model)
+    first, device, most = first_ids(model), next(model.model.parameters()).device, causal_limit(model)
     ranks: list[list[int]] = []
     costs: list[float] = []
     for n, text in enumerate(texts, 1):
         encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False, verbose=False)
-        ids = ([] if first is None else [first]) + encoded["input_ids"]
-        ids, skipped = ids[:most], int(first is not None)
+        ids, skipped = [*first, *encoded["input_ids"]][:most], len(first)
         rows = model.model(input_ids=torch.tensor([ids], device=device)).logits[0].double().log_softmax(-1).cpu()
         row = []
         for places in _tokens_of_words(text, encoded["offset_mapping"]):
@@ -124,8 +122,6 @@ def gap_hits(
         for each sentence and gap whether its word is found; False where a gap lies behind what the model reads.
     """
     tokenizer, device, most = model.tokenizer, next(model.model.parameters()).device, causal_limit(model)
-    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
-    start = [] if first is None else [first]
     hits: list[list[bool]] = [[False] * len(row) for row in spans]
     rows = []  # for each sentence: its tokens as read so far, and of each gap its number, what comes before, its tokens
     for text, gaps in zip(texts, spans, strict=True):
@@ -137,7 +133,7 @@ def gap_hits(
             if inside:
                 parts.append((gap, ids[last : inside[0]], ids[inside[0] : inside[-1] + 1]))
                 last = inside[-1] + 1
-        rows.append((list(start), parts))
+        rows.append((first_ids(model), parts))
     deepest = max((len(parts) for _, parts in rows), default=0)
     for depth in range(deepest):
         asked = []

@@ -174,6 +174,13 @@ def follows(
         yield model(ids, types, seen).double().softmax(1)[:, 0].cpu()
 
 
+def reader(model: language.NextSentence) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """What `follows` asks: (ids, types, seen) -> logits (B, 2) of a model with a next-sentence head."""
+    return lambda ids, types, seen: model.model(
+        input_ids=ids, token_type_ids=types, attention_mask=seen
+    ).logits  # fmt: skip
+
+
 def shares(follow: np.ndarray, pairs: np.ndarray) -> dict[str, float]:
     """Share of pairs that are told right, "accuracy" of all and each kind's own.
 
@@ -228,12 +235,8 @@ def evaluate(
     swapped = np.stack([asked[:, 1], asked[:, 0], np.full(len(asked), SWAPPED)], axis=1)
     rows = np.concatenate([asked, others, swapped])
     order = np.argsort(sentences.lengths[rows[:, 0]] + sentences.lengths[rows[:, 1]], kind="stable")
-
-    def logits(ids: Tensor, types: Tensor, seen: Tensor) -> Tensor:
-        return model.model(input_ids=ids, token_type_ids=types, attention_mask=seen).logits
-
     values: list[Tensor] = []
-    for part in follows(logits, sentences, rows[order], pad_id=tokenizer.pad_token_id):
+    for part in follows(reader(model), sentences, rows[order], pad_id=tokenizer.pad_token_id):
         values.append(part)
         if progress:
             progress(sum(map(len, values)) / len(rows))

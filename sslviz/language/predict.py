@@ -238,9 +238,15 @@ def _within(causal: CausalLM, prefix: str) -> list[int]:
 def prefix_ids(causal: CausalLM, prefix: str) -> list[int]:
     """The tokens of a text that goes on: with the one that begins a text, where there is one, and none that ends it."""
     tokenizer = causal.tokenizer
-    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
     ids = tokenizer(composed(prefix).rstrip(), add_special_tokens=False, verbose=False)["input_ids"]
-    return [*([] if first is None else [first]), *ids]
+    return [*first_ids(causal), *ids]
+
+
+def first_ids(causal: CausalLM) -> list[int]:
+    """The token that begins a text for a model, alone in a list; an empty one where there is none."""
+    tokenizer = causal.tokenizer
+    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
+    return [] if first is None else [first]
 
 
 def causal_limit(causal: CausalLM) -> int:

@@ -20,12 +20,12 @@ from sslviz.language.batches import tokenise
 from sslviz.language.evaluation import masked_ranks, masked_shares, masked_spans
 from sslviz.language.explain import logit_lens
 from sslviz.language.next_word import evaluate_causal
-from sslviz.language.predict import fill, next_sentence, next_word
+from sslviz.language.predict import fill, next_sentence, next_word, prefix_ids
 from sslviz.language.sentence import mask_text, tokens_of
 from sslviz.store import checkpoint
 from sslviz.store.checkpoint import ModelInfo
 
-TOP, LONGEST = 4, 126  # words that are shown; tokens that are read of a sentence
+TOP, LONGEST = 4, 127  # words that are shown; tokens that are read of a sentence
 
 
 def model_of(subject: Subject) -> ModelInfo | None:
@@ -53,12 +53,12 @@ def _texts(sizes: Any) -> list[str]:
     return list(x[:: max(1, len(x) // sizes.sentences)])[: sizes.sentences]
 
 
-def _probed(encoder: Any, embed: Callable[..., np.ndarray], sizes: Any) -> dict[str, Any]:
+def _probed(encoder: Any, sizes: Any) -> dict[str, Any]:
     """The linear probe of sentence vectors, beside a bag of words on the same labels."""
     train, test = (topics.load_topics(split) for split in ("train", "test"))
     train, test = _some(train, sizes.sentence_labels), _some(test, sizes.sentence_tests)
     bag = topics.BagOfWords()
-    found = evaluate({"model": encoder, "bag of words": bag}, train, test, embed=embed)
+    found = evaluate({"model": encoder, "bag of words": bag}, train, test, embed=topics.embed_sentences)
     linear, baseline = (percent_interval(score.accuracy, score.interval) for score in found.scores.values())
     apart = found.difference("bag of words")
     name = topics.BASELINES["bag of words"]
@@ -95,7 +95,7 @@ def _masked(path: Path, sizes: Any) -> dict[str, Any]:
     found = percent_interval(shares["top1"], accuracy_interval(shares["top1"], int(shares["n_masked"])))
     tokens = [token.token for token in tokens_of(network, GAP)]
     return {
-        "values": _probed(network, topics.embed_sentences, sizes) | {
+        "values": _probed(network, sizes) | {
             "tokens": len(tokens), "word": word.token, "layers": len(layers) - 1, "top": percent(word.probability),
             "found": found, "n_pretext": int(shares["n_masked"]), "sentences": int(shares["n_sentences"]),
             "leaked": percent(leaked), "leak": leaked, "own": shares["top1"],
@@ -147,7 +147,7 @@ def _causal(path: Path, sizes: Any) -> dict[str, Any]:
     shifted, unshifted, count = _shifts(network, texts)
     found = percent_interval(shares["top1"], shares["top1_interval"])
     return {
-        "values": _probed(network, _left_vectors, sizes) | {
+        "values": _probed(network, sizes) | {
             "tokens": len(tokens), "word": guesses[0].token, "top": percent(guesses[0].probability), "found": found,
             "perplexity": shares["perplexity"], "n_pretext": shares["n_words"], "sentences": shares["n_sentences"],
             "shifted": percent(shifted), "unshifted": percent(unshifted), "n_shift": count,
@@ -164,10 +164,7 @@ def _causal(path: Path, sizes: Any) -> dict[str, Any]:
 
 def _from_left(network: Any, text: str) -> Tensor:
     """Tokens of a text (1, L) as a left-to-right model reads them: what begins a sentence first, and no end."""
-    tokenizer = network.tokenizer
-    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
-    ids = tokenizer(text, add_special_tokens=False, truncation=True, max_length=LONGEST, verbose=False)["input_ids"]
-    return torch.tensor([([] if first is None else [first]) + ids])
+    return torch.tensor([prefix_ids(network, text)[:LONGEST]])
 
 
 @torch.no_grad()
@@ -184,19 +181,6 @@ def _shifts(network: Any, texts: list[str]) -> tuple[float, float, int]:
 
 
 @torch.no_grad()
-def _left_vectors(encoder: Any, texts: tuple[str, ...], progress: Callable[[float], None]) -> np.ndarray:
-    """h (N, D) of sentences: the mean of their tokens' last states; of a baseline, what it counts."""
-    if isinstance(encoder, topics.BagOfWords):
-        return encoder.encode(texts)
-    rows: list[Tensor] = []
-    for text in texts:
-        ids = _from_left(encoder, text)
-        rows.append(encoder.model(input_ids=ids, output_hidden_states=True).hidden_states[-1][0].mean(0))
-        progress(len(rows) / len(texts))
-    return torch.stack(rows).float().numpy()
-
-
-@torch.no_grad()
 def _following(path: Path, sizes: Any) -> dict[str, Any]:
     """Of a next-sentence head: one pair three ways, and pairs of all kinds."""
     network = model.load_next_sentence(path)
@@ -206,13 +190,8 @@ def _following(path: Path, sizes: Any) -> dict[str, Any]:
     likely = [next_sentence(network, *way) for way in ways.values()]
     sentences = tokenise(texts, network.tokenizer)
     asked = _every_kind([len(run) for run in RUNS])
-
-    def head(ids: Tensor, types: Tensor, seen: Tensor) -> Tensor:
-        logits: Tensor = network.model(input_ids=ids, token_type_ids=types, attention_mask=seen.long()).logits
-        return logits
-
     pad = network.tokenizer.pad_token_id
-    follow = torch.cat(list(pairs.follows(head, sentences, asked, pad_id=pad))).numpy()
+    follow = torch.cat(list(pairs.follows(pairs.reader(network), sentences, asked, pad_id=pad))).numpy()
     shares = pairs.shares(follow, asked)
     found = percent_interval(shares["accuracy"], accuracy_interval(shares["accuracy"], len(asked)))
     tokens = network.tokenizer.convert_ids_to_tokens(network.tokenizer(a, b)["input_ids"])
