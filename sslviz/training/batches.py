@@ -1,7 +1,7 @@
 """What a run trains on: batches of images or of sentences, in an order that the seed and the epoch give."""
 
 import os
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -121,14 +121,27 @@ class ImageBatches:
         return monitor.watch(model, self.train, self.test, seed=self.config.seed)
 
 
-class TextBatches:
+class _OnHost:
+    """What text has in common: batches stay on the CPU until a step takes them, nothing has a label."""
+
+    def __init__(self) -> None:
+        # every batch of text has a shape of its own; oneDNN would keep kernels for a thousand: 1 GB more in bf16
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+
+    def to(self, device: torch.device) -> Self:
+        return self
+
+    def labels(self, epoch: int, position: int, *, rank: int, share: int) -> None:
+        return None
+
+
+class TextBatches(_OnHost):
     """Sentences of a text file in batches of like length; the file's last ones are only watched."""
 
     things = "sentences"
 
     def __init__(self, config: TrainConfig) -> None:
-        # every batch of text has a shape of its own; oneDNN would keep kernels for a thousand: 1 GB more in bf16
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+        super().__init__()
         self.config, path = config, expand(config.dataset)
         settings: Any = config.model
         texts, heldout = hold_out(read_sentences(path), settings.heldout)
@@ -141,9 +154,6 @@ class TextBatches:
 
     def __len__(self) -> int:
         return len(self.train)
-
-    def to(self, device: torch.device) -> "TextBatches":
-        return self
 
     def frequencies(self) -> Tensor:
         """How often each token stands in the text (V,)."""
@@ -158,9 +168,6 @@ class TextBatches:
         rows = self._batches[position][rank * share : (rank + 1) * share]
         return self.train.batch(rows, pad_id=self._pad_id)
 
-    def labels(self, epoch: int, position: int, *, rank: int, share: int) -> None:
-        return None
-
     def monitor(self, model: Method) -> dict[str, float]:
         """Top-1 and top-5 of whole words, masked ones or the next, in sentences that are not trained on."""
         if isinstance(model, language.MaskedLM):
@@ -174,13 +181,13 @@ class TextBatches:
         return {key: found[key] for key in ("top1", "top5")}
 
 
-class PairBatches:
+class PairBatches(_OnHost):
     """Pairs of neighbouring sentences of running text beside pairs that are none; the last runs are only watched."""
 
     things = "pairs"
 
     def __init__(self, config: TrainConfig) -> None:
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")  # as for `TextBatches`
+        super().__init__()
         self.config, path = config, expand(config.dataset)
         settings: Any = config.model
         runs, heldout = hold_out(read_runs(path), settings.heldout)
@@ -196,9 +203,6 @@ class PairBatches:
     def __len__(self) -> int:
         return sum(self._lengths) - len(self._lengths)
 
-    def to(self, device: torch.device) -> "PairBatches":
-        return self
-
     def batch(self, epoch: int, position: int, *, rank: int, share: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Tokens, types, what is not padded (share, L), and kinds (share,), on the CPU; see `pairs.join`."""
         if epoch != self._epoch:
@@ -209,9 +213,6 @@ class PairBatches:
             self._epoch = epoch
         rows = self._batches[position][rank * share : (rank + 1) * share]
         return pairs.join(self.train, self._pairs[rows], pad_id=self._pad_id)
-
-    def labels(self, epoch: int, position: int, *, rank: int, share: int) -> None:
-        return None
 
     def monitor(self, model: Method) -> dict[str, float]:
         """Accuracy of pairs that are not trained on, and of each kind."""
