@@ -141,7 +141,7 @@ class Rooms:
         if not 2 <= len(choices) <= most.choices or any(len(text) > most.text for text in (question, *choices)):
             raise UserError(f"A question has 2 to {most.choices} choices, of at most {most.text} characters each.")
         with self._lock:
-            room = self._own(code, host)
+            room = self._touched(code, host)
             room.number += 1
             room.question, room.choices = question, tuple(choices)
             room.open, room.right, room.result, room.answers = True, None, "", {}
@@ -154,7 +154,7 @@ class Rooms:
             NoRoom: the host has no such room.
         """
         with self._lock:
-            room = self._own(code, host)
+            room = self._touched(code, host)
             room.open, room.right, room.result = False, right, result[: self.bounds.text]
 
     def close(self, code: str, host: str) -> None:
@@ -170,11 +170,7 @@ class Rooms:
             NoRoom: the host has no such room.
         """
         with self._lock:
-            self._sweep()
-            room = self._rooms.get(code)
-            if room is None or room.host != host:
-                raise NoRoom("This room has gone: it was closed, left alone for long, or the server was started anew.")
-            return _standing(code, room, host=True)
+            return _standing(code, self._own(code, host), host=True)
 
     # the phones' side -------------------------------------------------------------------------------------------------
 
@@ -212,9 +208,7 @@ class Rooms:
             UserError: the question is not open any more, or has no such choice.
         """
         with self._lock:
-            room = self._room(code)
-            if token not in room.phones:
-                raise NoRoom("This phone is not in the room any more: join it again.")
+            room = self._joined(code, token)
             if number != room.number or not room.open:
                 raise UserError("This question is closed: wait for the next one.")
             if not 0 <= choice < len(room.choices):
@@ -229,9 +223,7 @@ class Rooms:
             NoRoom: there is no such room, or this phone is not in it.
         """
         with self._lock:
-            room = self._room(code)
-            if token not in room.phones:
-                raise NoRoom("This phone is not in the room any more: join it again.")
+            room = self._joined(code, token)
             return _standing(code.upper(), room, token=token)
 
     # ------------------------------------------------------------------------------------------------------------------
@@ -243,11 +235,21 @@ class Rooms:
             raise NoRoom("There is no such room: look at the code again, or ask for a new one.")
         return room
 
+    def _joined(self, code: str, token: str) -> _Room:
+        room = self._room(code)
+        if token not in room.phones:
+            raise NoRoom("This phone is not in the room any more: join it again.")
+        return room
+
     def _own(self, code: str, host: str) -> _Room:
         self._sweep()
         room = self._rooms.get(code)
         if room is None or room.host != host:
             raise NoRoom("This room has gone: it was closed, left alone for long, or the server was started anew.")
+        return room
+
+    def _touched(self, code: str, host: str) -> _Room:
+        room = self._own(code, host)
         room.touched = self._clock()
         return room
 
