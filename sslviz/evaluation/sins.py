@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class Broken:
         difference: inflated less honest, paired.
         checks: of `honesty`, of how the inflated score came about; one of them is not held where it can be seen.
         words: what was done.
+        digests: `honesty.digest` of the encoder before and after, where it is the encoder that changes.
     """
 
     rule: str
@@ -47,6 +48,7 @@ class Broken:
     difference: Difference
     words: str
     checks: list[Check] = field(default_factory=list)
+    digests: tuple[str, ...] = ()
 
 
 def _compared(rule: str, y: np.ndarray, honest: Any, inflated: Any, words: str, checks: list[Check]) -> Broken:
@@ -89,8 +91,9 @@ def encoder_trained_along(
     along.eval()
     inflated = LinearProbe(seed=seed).fit(encode(along, x), y).predict(encode(along, x_test))
     words = f"The encoder was trained with the labels of the probe, {epochs} epochs, and then probed."
-    checks = [honesty.frozen(before, honesty.digest(along)), honesty.evaluating(along)]
-    return _compared("encoder frozen", y_test, honest, inflated, words, checks)
+    digests = before, honesty.digest(along)
+    checks = [honesty.frozen(*digests), honesty.evaluating(along)]
+    return replace(_compared("encoder frozen", y_test, honest, inflated, words, checks), digests=digests)
 
 
 def batch_norm_in_training(

@@ -18,7 +18,7 @@ from sslviz.data.images import ImageSet, load_images, to_float
 from sslviz.data.packing import pack, unpack
 from sslviz.data.sampling import stratified_sample
 from sslviz.errors import UserError
-from sslviz.evaluation import honesty, sins
+from sslviz.evaluation import sins
 from sslviz.evaluation.baselines import baseline_title, make_baselines
 from sslviz.evaluation.embedding import encode
 from sslviz.evaluation.intervals import paired_difference
@@ -203,23 +203,19 @@ def _run(name: str, cell: str) -> Run:
 
 def _one_head(model: Any, probes: dict[str, Any], sizes: Any) -> dict[str, Any]:
     """The mean taken for the log-variance, beside two heads: short runs that come along."""
-    shared, own = (_run("shared-head", cell) for cell in ("shared", "own"))
-    drawn = [unpack(run.seen["pictures"][-1]["samples"])[:DRAWN] for run in (shared, own)]
+    runs = {cell: _run("shared-head", cell) for cell in ("shared", "own")}
+    shared, own = runs.values()
+    drawn = [unpack(run.seen["pictures"][-1]["samples"])[:DRAWN] for run in runs.values()]
     (low, high), (low2, high2) = (run.interval("linear") for run in (shared, own))
     apart = low > high2 or low2 > high
-    bounds = [run.seen["bound"] for run in (shared, own)]
     values = {
-        f"{name}_{short}": bound[key]
-        for name, bound in zip(("shared", "own"), bounds, strict=True)
+        f"{name}_{short}": run.seen["bound"][key]
+        for name, run in runs.items()
         for short, key in (("elbo", "negative_elbo"), ("kl", "kl"))
     }
-    values |= {f"{n}_linear": percent_interval(r.linear, r.interval("linear")) for n, r in _pair(shared, own)}
+    values |= {f"{n}_linear": percent_interval(r.linear, r.interval("linear")) for n, r in runs.items()}
     values["verdict"] = "the probe tells the two apart" if apart else "the probe does not tell the two apart"
     return {"values": values, "pictures": {"wrong": _images(np.concatenate(drawn), DRAWN)}}
-
-
-def _pair(shared: Run, own: Run) -> tuple[tuple[str, Run], tuple[str, Run]]:
-    return ("shared", shared), ("own", own)
 
 
 def _no_negatives(model: Any, probes: dict[str, Any], sizes: Any) -> dict[str, Any]:
@@ -250,9 +246,7 @@ def _learns_along(model: Any, probes: dict[str, Any], sizes: Any) -> dict[str, A
     few = slice(0, sizes.along)
     parts = [(train.x[few], train.y[few].numpy()), (test.x, test.y.numpy())]
     broken = sins.encoder_trained_along(model, *parts, epochs=sizes.epochs)
-    check = next(check for check in broken.checks if not check.held)
-    before = honesty.digest(model)
-    after = next(word for word in check.seen.replace(",", " ").split() if len(word) == len(before) and word != before)
+    before, after = broken.digests
     return {
         "values": {
             "epochs": sizes.epochs, "labels_along": len(parts[0][1]), "n_along": len(parts[1][1]),
