@@ -210,6 +210,13 @@ def confusion(y: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
     return matrix
 
 
+def errors_of(matrix: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """The errors alone of confusion counts (K, K), and the true and the predicted class of the most frequent one."""
+    errors = matrix - np.diag(np.diag(matrix))
+    i, j = np.unravel_index(errors.argmax(), errors.shape)
+    return errors, int(i), int(j)
+
+
 def difference_words(difference: Difference, other: str) -> str:
     """A difference in words, in percentage points with its interval, or that none can be told.
 

@@ -128,12 +128,12 @@ def _run_now(selection: ui.Selection, own: dict[str, Any] | None, sin: str) -> N
         if own is None:
             st.caption(f"It comes along for one model a dataset: `{_command(selection, sin)}` breaks it for this one.")
         return
-    there = own is not None and _ran(selection, sin) is None
+    ran = _ran(selection, sin) is not None
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Break it now" if there or _ran(selection, sin) is None else "Broken just now",
+            "Broken just now" if ran else "Break it now",
             icon=":material/play_arrow:", key="probe_break", on_click=_ask, args=(selection, sin),
-            disabled=_ran(selection, sin) is not None,
+            disabled=ran,
         )  # fmt: skip
         ui.watch(_key(selection, sin))
 

@@ -174,7 +174,7 @@ def _controls(selection: ui.Selection) -> None:
     own = selection.name
     models = [m.name for m in ui.models() if m.dataset == selection.data and m.name != own]
     rows = [*models, *BASELINES, SCRATCH]
-    default = tuple(name for name in ("pixels", "whitened patches"))
+    default = ("pixels", "whitened patches")
     ui.bound("probe_rows", default, parse=lambda text: tuple(text.split("+")) if text else (), text="+".join)
     state.probe_rows = [name for name in state.probe_rows if name in rows]
     ui.bound("probe_counts", FIRST, parse=lambda text: tuple(text.split("+")), text="+".join)

@@ -9,7 +9,6 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.evaluation.evidence import Evidence, Row
-from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.ui import work
 from sslviz.ui.contrast import source as pictures
 from sslviz.ui.evidence import source
@@ -38,12 +37,7 @@ def show(selection: ui.Selection) -> None:
 
 
 def _errors(found: Evidence, selection: ui.Selection) -> None:
-    rows = [row.name for row in found.rows]
-    ui.bound("probe_row", str(selection.model) if selection.model in rows else rows[0], among=rows)
-    st.selectbox(
-        "Row", rows, key="probe_row", format_func=lambda name: source.label(found.row(name)), width=230
-    )  # fmt: skip
-    row = found.row(st.session_state.probe_row)
+    row = source.choose_row(found, str(selection.model))
     grid = st.grid(2, min_column_width=400, gap="medium")
     with grid.cell():
         _classes(found, row)
@@ -53,22 +47,13 @@ def _errors(found: Evidence, selection: ui.Selection) -> None:
 
 
 def _classes(found: Evidence, row: Row) -> None:
-    y_pred, names = found.predictions(row.name, "linear"), found.class_names
-    shown: list[dict[str, Any]] = []
-    for k, name in enumerate(names):
-        there = found.y == k
-        share = float((y_pred[there] == k).mean()) if there.any() else 0.0
-        shown.append(
-            {"label": name, "accuracy": share, "colour": plots.class_colour(k),
-             "interval": accuracy_interval(share, max(1, int(there.sum())))}
-        )  # fmt: skip
+    shown = source.bars_of_classes(found, found.predictions(row.name, "linear") == found.y)
     worst = min(shown, key=lambda each: each["accuracy"])
     ui.show(
         plots.plot_accuracy(shown, title=f"Accuracy of each class: {source.label(row)}, linear probe", height=430),
         key="probe_classes", alt=f"Accuracy of each class, {source.label(row)}",
         caption=f"Lowest: “{ui.escape(worst['label'])}”, {plots.percent(worst['accuracy'])}. Intervals: 95 %, "
-        "Wilson, over "
-        "test images of the class.",
+        "Wilson, over test images of the class.",
     )  # fmt: skip
 
 
@@ -88,8 +73,7 @@ def _calibration(found: Evidence, row: Row) -> None:
         plots.plot_calibration([curve], title=f"Calibration: {source.label(row)}, linear probe", height=430),
         key="probe_calibration", alt="How often the probe is right against how sure it is",
         caption=f"On average {100 * sure.mean():.1f} % sure and {100 * right.mean():.1f} % right: {how}. Expected "
-        "calibration "
-        f"error over {BINS} bins: {100 * error:.1f} points (Guo et al. 2017, arXiv:1706.04599).",
+        f"calibration error over {BINS} bins: {100 * error:.1f} points (Guo et al. 2017, arXiv:1706.04599).",
     )  # fmt: skip
 
 
@@ -186,8 +170,8 @@ def _draw_answers(found: Evidence, selection: ui.Selection, answer: dict[str, An
                 st.caption("h of the test images is not stored for this one.")
     st.caption(
         "Each answer: the linear probe of the table, fitted on all training labels, and how sure it is. Beside it "
-        "the test "
-        "images that this encoder finds nearest, framed by class. What is no image of this set is given a class too."
+        "the test images that this encoder finds nearest, framed by class. What is no image of this set is given a "
+        "class too."
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
-from sslviz.evaluation.results import confusion
+from sslviz.evaluation.results import confusion, errors_of
 from sslviz.ui import probe
+from sslviz.ui.evidence import source
 from sslviz.ui.stored import Images, Stored
 
 
@@ -69,8 +69,7 @@ def _cell_clicked(classes: int) -> None:
 def _confusion(shown: probe.View, names: tuple[str, ...]) -> tuple[int, int]:
     """Draw what the shown probe confuses; its most frequent error."""
     matrix = confusion(shown.y, shown.y_pred, len(names))
-    errors = matrix - np.diag(np.diag(matrix))
-    i, j = (int(n) for n in np.unravel_index(errors.argmax(), errors.shape))
+    errors, i, j = errors_of(matrix)
     if not len(shown.y):
         st.caption("The card has no predictions of its probe: fit the probe to see what it confuses.")
         return i, j
@@ -108,15 +107,7 @@ def _cell(shown: probe.View, images: Images, worst: tuple[int, int]) -> None:
 
 def _folded(selection: ui.Selection) -> None:
     ui.foldouts(
-        latex=r"\min_{W, b}\; \frac1n \sum_{i=1}^{n} -\log \operatorname{softmax}(W h'_i + b)_{y_i}"
-        r" + \frac{\lambda}{2} \lVert W \rVert^2, \qquad h' = \frac{h - \operatorname{mean}(h)}{\operatorname{std}(h)}",
-        symbols={
-            "h": ("frozen representation", "embedding.encode(model, x)"),
-            "W, b": ("the only thing that is trained", "LinearProbe.coef_, intercept_"),
-            r"\lambda": ("penalty, chosen on held-out training images", "LinearProbe.l2_, val_scores_"),
-            "y": ("labels, used here for the first time", "ImageSet.y"),
-        },
-        source="sslviz.evaluation.probes:LinearProbe.fit",
+        **source.LINEAR_PROBE,
         command=_command(selection),
         script=f'''from sslviz import LinearProbe, encode, load, load_images
 

@@ -28,8 +28,8 @@ def show(selection: ui.Selection) -> None:
             _panel(method, [run for run in runs if run["method"] == method])
     st.caption(
         "A dot is a moment: the mean pretext loss of the steps before it, and k-NN on h at that moment, of the "
-        "run's own "
-        "monitor on a sample of images, so that heights compare within a figure of one dataset and not with the table. "
+        "run's own monitor on a sample of images, so that heights compare within a figure of one dataset and not with "
+        "the table. "
         "The largest dot is a run's last moment. Losses of two methods, or with other settings, are not of one scale."
     )
     _table(runs)

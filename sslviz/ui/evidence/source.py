@@ -9,15 +9,28 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from sslviz import plots
+from sslviz import plots, ui
 from sslviz.evaluation import evidence
-from sslviz.evaluation.baselines import BASELINES, baseline_title
+from sslviz.evaluation.baselines import baseline_title
 from sslviz.evaluation.evidence import OWN, PROBES, TUNED, Evidence, Row
+from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.evaluation.results import difference_words
 from sslviz.methods.registry import METHODS
 from sslviz.ui.page_shell import escape
 from sslviz.ui.selection import models
 
+# the objective of the linear probe, for `ui.foldouts`
+LINEAR_PROBE: dict[str, Any] = {
+    "latex": r"\min_{W, b}\; \frac1n \sum_{i=1}^{n} -\log \operatorname{softmax}(W h'_i + b)_{y_i}"
+    r" + \frac{\lambda}{2} \lVert W \rVert^2, \qquad h' = \frac{h - \operatorname{mean}(h)}{\operatorname{std}(h)}",
+    "symbols": {
+        "h": ("frozen representation", "embedding.encode(model, x)"),
+        "W, b": ("the only thing that is trained", "LinearProbe.coef_, intercept_"),
+        r"\lambda": ("penalty, chosen on held-out training images", "LinearProbe.l2_, val_scores_"),
+        "y": ("labels, used here for the first time", "ImageSet.y"),
+    },
+    "source": "sslviz.evaluation.probes:LinearProbe.fit",
+}
 SHORT = {"linear": "Linear", "knn": "k-NN", "tuned": "Fine-tuned"}
 
 
@@ -69,7 +82,31 @@ def short(protocol: str) -> str:
 
 def label(row: Row) -> str:
     """A row's name for people."""
-    return baseline_title(row.name) if row.name in BASELINES else row.name
+    return baseline_title(row.name)
+
+
+def choose_row(found: Evidence, first: str) -> Row:
+    """Draw the choice of a row, which the views share; at first the one of that name, if there is one."""
+    rows = [row.name for row in found.rows]
+    ui.bound("probe_row", first if first in rows else rows[0], among=rows)
+    st.selectbox("Row", rows, key="probe_row", format_func=lambda name: label(found.row(name)), width=230)
+    return found.row(st.session_state.probe_row)
+
+
+def bars_of_classes(found: Evidence, right: np.ndarray) -> list[dict[str, Any]]:
+    """The accuracy of each class with its interval, as bars in the classes' colours.
+
+    Args:
+        found: whose test images and classes.
+        right: whether each test image is right, (M,), or (S, M) of several draws.
+    """
+    bars = []
+    for k, name in enumerate(found.class_names):
+        there = found.y == k
+        share = float(right[..., there].mean()) if there.any() else 0.0
+        interval = accuracy_interval(share, max(1, int(there.sum())))
+        bars.append({"label": name, "accuracy": share, "colour": plots.class_colour(k), "interval": interval})
+    return bars
 
 
 def colour(row: Row) -> str:

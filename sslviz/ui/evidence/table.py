@@ -5,15 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.bundled.published import PUBLISHED
 from sslviz.data.catalog import DATASETS
 from sslviz.evaluation.evidence import PROBES, Evidence, Row
-from sslviz.evaluation.intervals import accuracy_interval
-from sslviz.evaluation.results import confusion
+from sslviz.evaluation.results import confusion, errors_of
 from sslviz.evaluation.tables import FORMATS
 from sslviz.ui import work
 from sslviz.ui.evidence import one_fit, source
@@ -57,20 +55,13 @@ def show(selection: ui.Selection) -> None:
 
 def _choices(found: Evidence, selection: ui.Selection, names: dict[str, str]) -> tuple[str, Row]:
     """The protocol and the row on show."""
-    rows = [row.name for row in found.rows]
-    own = str(selection.model)
-    first = own if own in rows else rows[0]
     ui.bound("probe_protocol", "Linear", among=names)
-    ui.bound("probe_row", first, among=rows)
     left, right = st.columns((3, 2), vertical_alignment="bottom")  # one over the other on a phone, where both wrap
     with left:
         st.segmented_control("Protocol", list(names), key="probe_protocol", required=True)
     with right:
-        st.selectbox(
-            "Row", rows, key="probe_row", format_func=lambda name: source.label(found.row(name)), width=230
-        )  # fmt: skip
-    protocol = names[st.session_state.probe_protocol]
-    return protocol, found.row(st.session_state.probe_row)
+        row = source.choose_row(found, str(selection.model))
+    return names[st.session_state.probe_protocol], row
 
 
 def _ranks(found: Evidence, names: dict[str, str], protocol: str, chosen: Row) -> None:
@@ -136,8 +127,7 @@ def _errors(found: Evidence, protocol: str, row: Row) -> None:
     names, title = found.class_names, f"{source.label(row)}, {source.short(protocol)}"
     if protocol in PROBES:
         matrix = confusion(found.y, found.predictions(row.name, protocol), len(names))
-        errors = matrix - np.diag(np.diag(matrix))
-        i, j = (int(n) for n in np.unravel_index(errors.argmax(), errors.shape))
+        errors, i, j = errors_of(matrix)
         ui.show(
             plots.plot_confusion(matrix, names, title=f"Confusion (% of the true class): {title}", height=HEIGHT),
             key="probe_evidence_confusion", alt=f"Confusion matrix of {title} in per cent, rows the true class",
@@ -149,17 +139,12 @@ def _errors(found: Evidence, protocol: str, row: Row) -> None:
     if right is None:
         st.caption(f"{ui.escape(source.label(row))} has no weights to train, so it has no figure under this protocol.")
         return
-    shares = [float(right[:, found.y == k].mean()) for k in range(len(names))]
-    rows = [
-        {"label": name, "accuracy": share, "colour": plots.class_colour(k),
-         "interval": accuracy_interval(share, int((found.y == k).sum()))}
-        for k, (name, share) in enumerate(zip(names, shares, strict=True))
-    ]  # fmt: skip
-    worst = int(np.argmin(shares))
+    bars = source.bars_of_classes(found, right)
+    worst = min(bars, key=lambda bar: bar["accuracy"])
     ui.show(
-        plots.plot_accuracy(rows, title=f"Accuracy of each class: {title}", height=HEIGHT),
+        plots.plot_accuracy(bars, title=f"Accuracy of each class: {title}", height=HEIGHT),
         key="probe_evidence_classes", alt=f"Accuracy of each class, {title}",
-        caption=f"Lowest: “{ui.escape(names[worst])}”, {plots.percent(shares[worst])}. Of this protocol it is "
+        caption=f"Lowest: “{ui.escape(worst['label'])}”, {plots.percent(worst['accuracy'])}. Of this protocol it is "
         "kept whether each image was right, so there is no confusion.",
     )  # fmt: skip
 
@@ -291,15 +276,7 @@ def _export(found: Evidence) -> None:
 def _folded(found: Evidence, row: Row) -> None:
     stored = f"sslviz evidence {found.dataset} --stored --format csv"
     ui.foldouts(
-        latex=r"\min_{W, b}\; \frac1n \sum_{i=1}^{n} -\log \operatorname{softmax}(W h'_i + b)_{y_i}"
-        r" + \frac{\lambda}{2} \lVert W \rVert^2, \qquad h' = \frac{h - \operatorname{mean}(h)}{\operatorname{std}(h)}",
-        symbols={
-            "h": ("frozen representation", "embedding.encode(model, x)"),
-            "W, b": ("the only thing that is trained", "LinearProbe.coef_, intercept_"),
-            r"\lambda": ("penalty, chosen on held-out training images", "LinearProbe.l2_, val_scores_"),
-            "y": ("labels, used here for the first time", "ImageSet.y"),
-        },
-        source="sslviz.evaluation.probes:LinearProbe.fit",
+        **source.LINEAR_PROBE,
         command=f"{found.origin['command']}\n{stored}\n{row.command}".rstrip(),
         script=f'''from sslviz.evaluation.evidence import load
 

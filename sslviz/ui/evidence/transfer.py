@@ -9,7 +9,7 @@ import streamlit as st
 
 from sslviz import plots, ui
 from sslviz.evaluation import transfer
-from sslviz.evaluation.baselines import BASELINES, baseline_title
+from sslviz.evaluation.baselines import baseline_title
 from sslviz.evaluation.intervals import accuracy_interval
 from sslviz.evaluation.ranks import rank_correlation, words
 from sslviz.methods.registry import METHODS
@@ -51,7 +51,7 @@ def _matrix(found: dict[str, Any], selection: ui.Selection) -> None:
     titles = [f"{found['columns'][c]['title']} (n = {found['columns'][c]['n_test']:,})" for c in columns]
     ui.show(
         plots.plot_grid(
-            values, [_name(row) for row in there], titles, hints=hints, own=own,
+            values, [baseline_title(row["name"]) for row in there], titles, hints=hints, own=own,
             title="Accuracy (%): encoders by rows, the images that are probed by columns; framed where it was "
             "pretrained",
         ),
@@ -59,21 +59,16 @@ def _matrix(found: dict[str, Any], selection: ui.Selection) -> None:
     )  # fmt: skip
     st.caption(
         f"{found['protocol'][0].upper()}{found['protocol'][1:]}. Colours compare within a column only: columns have "
-        "other "
-        "images. Intervals on hover: 95 %, Wilson, over test images; one training seed each."
+        "other images. Intervals on hover: 95 %, Wilson, over test images; one training seed each."
     )
     _folded(found, "sslviz transfer", selection)
-
-
-def _name(row: dict[str, Any]) -> str:
-    return baseline_title(row["name"]) if row["name"] in BASELINES else row["name"]
 
 
 def _hint(row: dict[str, Any], column: dict[str, Any], cell: dict[str, Any] | None) -> str:
     if not cell:
         return ""
     told = plots.percent_interval(cell["accuracy"], cell["interval_95"], column["n_test"])
-    text = f"{_name(row)} on {column['title']}: {told}"
+    text = f"{baseline_title(row['name'])} on {column['title']}: {told}"
     less = cell.get("less_patches")
     if less:
         low, high = (100 * end for end in less["interval_95"])
@@ -96,9 +91,8 @@ def _seen(found: dict[str, Any], rows: list[dict[str, Any]], columns: list[str])
             if (less := found["cells"][row["name"]][column].get("less_patches")) and less["told"] and less["value"] > 0
         ]  # fmt: skip
         said.append(
-            f"{found['columns'][column]['title']}: best is {ui.escape(_name(best))}; of {len(away)} encoders "
-            "pretrained on "
-            f"other images {len(above)} can be told to be above whitened patches"
+            f"{found['columns'][column]['title']}: best is {ui.escape(baseline_title(best['name']))}; of "
+            f"{len(away)} encoders pretrained on other images {len(above)} can be told to be above whitened patches"
         )
     return ". ".join(said) + "."
 
@@ -135,8 +129,9 @@ def _levels(ladders: dict[str, Any], found: dict[str, Any], selection: ui.Select
         )  # fmt: skip
     first = next(iter(ladders.values()))
     ui.show(
-        plots.plot_ladder(curves, order, title="Accuracy at each level, from the image outwards", y_title="accuracy "
-        "(%)"),
+        plots.plot_ladder(
+            curves, order, title="Accuracy at each level, from the image outwards", y_title="accuracy (%)"
+        ),
         key="probe_ladder", alt="Accuracy of a linear probe at each level of each encoder", caption=_climbed(ladders),
     )  # fmt: skip
     st.caption(
@@ -221,8 +216,8 @@ def _unlabelled(selection: ui.Selection) -> None:
             )  # fmt: skip
     st.caption(
         f"{found.how['unlabelled'][0].upper()}{found.how['unlabelled'][1:]}. Across methods, widths and datasets a "
-        "higher "
-        "value means nothing: the figures above show whether it would have misled here. Alignment is lower the better."
+        "higher value means nothing: the figures above show whether it would have misled here. Alignment is "
+        "lower the better."
     )
     _folded({}, found.origin["command"], selection)
 
