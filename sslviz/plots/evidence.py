@@ -14,7 +14,6 @@ from sslviz.plots.matrices import cell_colours
 from sslviz.plots.theme import BASELINE_GREY, GRID_GREY, MODE_BAR, new_figure, plain
 
 SYMBOLS = {"model": "circle", "labels": "square", "baseline": "diamond-open", "published": "cross-thin-open"}
-UNKNOWN = "published"
 
 
 def plot_ranks(
@@ -176,9 +175,9 @@ def plot_efficiency(
             )
         )  # fmt: skip
         if len(x):
-            ends.append((float(x[-1]), float(mean[-1]), name, curve["colour"]))
+            ends.append((float(np.log10(x[-1])), float(mean[-1]), name, curve["colour"]))
     reach = [100 * float(v) for curve in curves for key in ("low", "high") for v in curve[key]]
-    _name_ends(figure, ends, 0.058 * (max(reach, default=1.0) - min(reach, default=0.0)))
+    _name_ends(figure, ends, 0.058 * (max(reach, default=1.0) - min(reach, default=0.0)), shift=10)
     for n_labels, words in crossings:
         figure.add_vline(x=n_labels / classes, line=dict(dash="dot", width=2, color=BASELINE_GREY))
         figure.add_annotation(
@@ -194,13 +193,12 @@ def plot_efficiency(
     return figure
 
 
-def _name_ends(figure: go.Figure, ends: Sequence[tuple[float, float, str, str]], gap: float) -> None:
-    """Name curves at their ends, apart from each other by a gap in per cent."""
-    if not ends:
-        return
-    for (x, _, name, colour), place in zip(ends, spread(np.array([[0.0, y] for _, y, *_ in ends]), gap), strict=True):
+def _name_ends(figure: go.Figure, ends: Sequence[tuple[float, float, str, str]], gap: float, *, shift: int) -> None:
+    """Name curves at their ends (x as an annotation takes it, y, name, colour), apart by a gap in per cent."""
+    places = spread(np.array([[0.0, y] for _, y, *_ in ends]).reshape(-1, 2), gap)
+    for (x, _, name, colour), place in zip(ends, places, strict=True):
         figure.add_annotation(
-            x=np.log10(x), y=float(place[1]), text=f"<b>{name}</b>", showarrow=False, xanchor="left", xshift=10,
+            x=x, y=float(place[1]), text=f"<b>{name}</b>", showarrow=False, xanchor="left", xshift=shift,
             font=dict(size=14, color=colour),
         )  # fmt: skip
 
@@ -352,13 +350,7 @@ def plot_ladder(
         if there:
             ends.append((float(there[-1]), float(y[-1]), name, curve["colour"]))
     values = [y for _, y, *_ in ends]
-    gap = max(1.5, 0.07 * (max(values, default=0) - min(values, default=0) + 20))
-    places = spread(np.array([[0.0, y] for y in values]).reshape(-1, 2), gap)
-    for (x, _, name, colour), place in zip(ends, places, strict=True):
-        figure.add_annotation(
-            x=x, y=float(place[1]), text=f"<b>{name}</b>", showarrow=False, xanchor="left", xshift=12,
-            font=dict(size=14, color=colour),
-        )  # fmt: skip
+    _name_ends(figure, ends, max(1.5, 0.07 * (max(values, default=0) - min(values, default=0) + 20)), shift=12)
     figure.update_xaxes(tickvals=list(range(len(levels))), ticktext=[plain(level) for level in levels], tickangle=0)
     figure.update_yaxes(title=y_title, nticks=6)
     figure.update_layout(margin=dict(t=MODE_BAR, b=4, r=190), hovermode="closest")
