@@ -19,4 +19,4 @@ from sslviz.ui.stored import (
     test_images,
 )
 from sslviz.ui.tables import data_table, left_out, model_tables
-from sslviz.ui.work import call, compare, fit_map, keep_model, owner, watch, worker
+from sslviz.ui.work import call, compare, fit_map, keep_model, owner, store_maps, watch, watch_maps, worker

@@ -16,9 +16,8 @@ import streamlit as st
 from sslviz import plots
 from sslviz.evaluation.maps import MAPS, Quality
 from sslviz.evaluation.results import Evaluation
-from sslviz.jobs import uploads
+from sslviz.jobs import task, uploads
 from sslviz.jobs.limits import Guest
-from sslviz.jobs.task import Helper
 from sslviz.jobs.worker import Progress, Report, Telling, Worker
 from sslviz.ui.page_shell import escape
 from sslviz.ui.selection import Selection
@@ -29,7 +28,7 @@ class Background:
     """The one worker of this server, and the process in which it computes what is heavy."""
 
     worker: Worker
-    helper: Helper
+    helper: task.Helper
 
     def close(self) -> None:
         """End the process; the worker's thread ends with the server."""
@@ -38,7 +37,7 @@ class Background:
 
 @st.cache_resource(show_spinner=False, on_release=lambda background: background.close())
 def _background() -> Background:
-    helper = Helper()
+    helper = task.Helper()
     return Background(Worker(rest=helper.close), helper)
 
 
@@ -98,6 +97,24 @@ def fit_map(h: np.ndarray, settings: dict[str, Any], report: Report) -> tuple[np
 
     found = _background().helper.call("sslviz.jobs.computations:fit_map", timed, arrays={"h": h}, settings=settings)
     return found["xy"], Quality(**found["quality"])
+
+
+def store_maps(model: str) -> None:
+    """Have the representations and maps of an own model stored, which goes on when the tab is closed.
+
+    Raises:
+        UserError: too much waits already.
+    """
+    worker().submit(_maps_of(model), owner(), lambda report: task.store_maps(model, report), seconds=60.0, lasting=True)
+
+
+def watch_maps(model: str) -> Progress | None:
+    """Draw how far `store_maps` is; as `watch`."""
+    return watch(_maps_of(model), height=64)
+
+
+def _maps_of(model: str) -> tuple:
+    return "maps", model
 
 
 # whose work -----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from visiting import button, check, components, open_page, param, places, said
 from sslviz import cli, plots, ui
 from sslviz.bundled import recipes
 from sslviz.errors import ErrorCode
-from sslviz.jobs import protocol, record, request
+from sslviz.jobs import protocol, record, request, task
 from sslviz.jobs.limits import Guest
 from sslviz.jobs.process import RunProcess
 from sslviz.store import embeddings
@@ -207,6 +207,24 @@ def test_a_run_that_has_trained_says_what_it_stores_and_can_be_downloaded(finish
         assert [d.proto.label for d in at.get("download_button")] == ["Download"]
         assert view.doing(run.record).endswith("storing maps: UMAP.")
     finally:
+        run.record = before
+
+
+def test_a_run_that_was_left_before_its_maps_has_them_stored_at_a_press(finished, folder, monkeypatch):
+    monkeypatch.setattr(task, "store_maps", lambda name, report: next(recipes.store_maps(folder / name)))  # the first
+    identity = finished("vae")
+    console.run_queue().record(identity)
+    run = console.run_queue()._runs[identity]
+    before, stored = run.record, folder / "tiny-vae" / embeddings.EMBEDDINGS
+    kept = stored.rename(stored.with_suffix(".kept"))
+    try:
+        run.record = replace(before, maps=())
+        at = check(open_page("train", run=identity))
+        assert not any(b.label == "Probe: evidence" for b in at.button)
+        at = computed(check(button(at, "Store its maps").click().run()))
+        assert stored.is_file() and button(at, "Probe: evidence")
+    finally:
+        kept.replace(stored)
         run.record = before
 
 

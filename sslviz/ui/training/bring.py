@@ -9,7 +9,7 @@ import streamlit as st
 
 from sslviz import ui
 from sslviz.errors import UserError
-from sslviz.jobs import task, uploads
+from sslviz.jobs import uploads
 from sslviz.ui.training.own_images import sweep, whose
 
 
@@ -46,9 +46,7 @@ def _check(file: Any) -> None:
     brought = str(now.result)
     ui.models.clear()
     st.session_state.train_bring_turn += 1  # an empty uploader, which holds no memory
-    ui.worker().submit(
-        ("maps", brought), ui.owner(), lambda report: task.store_maps(brought, report), seconds=60.0, lasting=True
-    )
+    ui.store_maps(brought)
     st.rerun()
 
 
@@ -57,7 +55,7 @@ def _brought(upload: uploads.Upload) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{ui.escape(upload.name)}** is in every page's list now; its maps are stored once.")
         gone = st.button("Delete", icon=":material/delete:", key=f"train_bring_delete_{upload.name}")
-    ui.watch(("maps", upload.name), height=64)
+    ui.watch_maps(upload.name)
     if gone:
         try:
             uploads.delete(Path(upload.path), whose())

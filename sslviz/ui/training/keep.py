@@ -34,7 +34,17 @@ def afterwards(identity: str, now: RunRecord) -> None:
         _open_elsewhere(selection)
         _compared(selection)
     elif not now.active:
-        st.caption(f"It has no stored maps yet: run `sslviz models maps {selection.model}` to store them.")
+        _store_maps(selection.model)
+
+
+def _store_maps(model: str) -> None:
+    """Store the maps of a run that was left before it had any; nothing is computed until it is asked for."""
+    st.caption("Its maps are not stored yet; the other pages can show it as soon as they are.")
+    if st.button("Store its maps", icon=":material/map:", key="train_store_maps"):
+        with ui.plain_errors():
+            ui.store_maps(model)
+            st.rerun()
+    ui.watch_maps(model)
 
 
 def _open_elsewhere(selection: ui.Selection) -> None:
