@@ -67,7 +67,8 @@ def main(
     torch.set_num_threads(cores)
     config = simclr(dataset, cores=cores, batch_size=batch, precision=precision)
     if resnet:
-        config = replace(config, model=replace(config.model, encoder=RESNET18))
+        encoder = replace(RESNET18, channels=config.model.encoder.channels)
+        config = replace(config, model=replace(config.model, encoder=encoder))
     config = settled(replace(config, device=device))
     x = load_images(dataset, "train").x[:batch].float() / 255
     where = torch.cuda.get_device_name() if device == "cuda" else f"{cores} core(s)"
