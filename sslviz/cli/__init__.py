@@ -22,6 +22,7 @@ from sslviz.cli import (
     maps,
     models,
     moments,
+    review,
     train,
     transfer,
 )
@@ -38,6 +39,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "transfer": transfer.transfer,
     "ladder": transfer.ladder,
     "moments": moments.moments,
+    "review": review.review,
     "eval": evaluate.evaluate,
     "contrast": contrast.contrast,
     "eval mlm": language.evaluate_mlm,

@@ -1,6 +1,7 @@
 """Fixtures of all tests in a real browser: models, a server of them, chromium with software WebGL, and a page in it."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(scope="module")
-def address(models):
-    with serve(models) as address:
+@pytest.fixture(scope="session")
+def address(tiny_models, tmp_path_factory):
+    """A server of the tiny models for all files that leave them as they are; what it has computed is there for all."""
+    models = shutil.copytree(tiny_models, tmp_path_factory.mktemp("served") / "models")
+    with serve(Path(models)) as address:
         yield address
 
 

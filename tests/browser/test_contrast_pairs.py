@@ -77,7 +77,7 @@ def board(page, address, view, **more):
 
 
 def loss_of(page) -> float:
-    return float(page.locator(".loss .number").get_attribute("data-loss"))
+    return float(page.locator(".loss .number[data-loss]").get_attribute("data-loss"))
 
 
 def z_of(models, n):

@@ -28,6 +28,13 @@ def fail(page) -> None:
     pytest.fail(f"waited in vain; the page says: {page.locator('body').inner_text()}")
 
 
+@pytest.fixture(scope="module")
+def address(models):
+    """A server of its own: models come and go here."""
+    with serve(models) as address:
+        yield address
+
+
 def step(page) -> int:
     """The step that the page tells; 0 where it tells another progress."""
     progress = page.locator("[data-testid=stProgress]").first

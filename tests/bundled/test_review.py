@@ -1,6 +1,7 @@
 """The page of revision: symbols tied to lines, captions without typed figures, answers that follow the figures, "
 "scripts."""
 
+import copy
 import re
 import runpy
 import string
@@ -8,9 +9,10 @@ import sys
 
 import pytest
 
-from sslviz.bundled.review import SCRIPTS, SLOTS, SUBJECTS, subject
+from sslviz.bundled.review import SCRIPTS, SLOTS, SUBJECTS, stored, subject
 from sslviz.bundled.review.lines import line_of
 from sslviz.bundled.review.questions import ASKED, _beaten, questions_of
+from sslviz.errors import UserError
 
 CAPTIONS = {*SLOTS, "pretext", "transfer", "wrong"}
 
@@ -58,6 +60,36 @@ def test_which_answer_is_right_follows_the_other_figures():
     few = {"few": {"a": 0.3, "b": 0.6, "c": 0.5}, "few_labels": 10, "few_draws": 5}
     (question,) = questions_of(few)
     assert question.right == 1 and "b 60.0 %" in question.result
+
+
+def test_what_comes_along_was_computed_from_the_models_runs_and_code_that_are_here():
+    found = stored.read()
+    assert found is not None, "run `sslviz review --store`"
+    assert all(not each["missing"] and each["values"]["row"] for each in found["figures"]["subjects"].values())
+
+
+def test_what_was_computed_from_something_else_is_not_read(monkeypatch, tmp_path):
+    kept = copy.deepcopy(stored.read()["figures"])
+    monkeypatch.setattr(stored, "stored_path", lambda name: tmp_path / f"{name}.json")
+    assert stored.read() is None
+    stored.write(kept, command="sslviz review --store")
+    assert stored.read()["figures"] == kept
+    monkeypatch.setattr(stored, "state", lambda: "of another model")
+    assert stored.read() is None
+    (tmp_path / "review.json").write_text('{"figures": {}}')
+    with pytest.raises(UserError, match="sslviz review --store"):
+        stored.read()
+
+
+@pytest.mark.slow
+def test_what_comes_along_is_what_is_computed():
+    from sslviz.bundled.review import figures, text
+
+    found = figures._one(subject("nsp"), text.of_subject, figures.Sizes())
+    kept = stored.read()["figures"]["subjects"]["nsp"]
+    assert kept["model"] == found["model"] and kept["values"]["row"] == found["values"]["row"]
+    assert kept["values"]["kinds"] == pytest.approx(found["values"]["kinds"])
+    assert kept["pictures"].keys() == found["pictures"].keys()
 
 
 SHORT = pytest.mark.parametrize("each", SUBJECTS, ids=lambda each: each.key)

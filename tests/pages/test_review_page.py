@@ -6,7 +6,7 @@ import pytest
 from tinyreview import figures
 from visiting import button, check, components, open_page, said, until
 
-from sslviz.bundled.review import SUBJECTS
+from sslviz.bundled.review import SUBJECTS, stored
 from sslviz.jobs import rooms
 from sslviz.ui.review import room, view
 
@@ -32,8 +32,28 @@ def test_the_sheet_is_drawn_and_can_be_saved(computed):
     assert [e.label for e in at.expander] == ["Reproduce"] and len(at.expander[0].code) == len(SUBJECTS)
 
 
+def test_figures_that_come_along_stand_at_once_and_are_computed_anew_at_a_press(monkeypatch):
+    view._kept.clear()
+    asked = []
+    monkeypatch.setattr(view, "_ask", lambda: asked.append(True))
+    at = check(open_page("review"))
+    assert 'data-whole="true"' in html(at) and "kept with them" in said(at) and not asked
+    check(button(at, "Compute them here").click().run())
+    assert asked
+
+
+def test_figures_of_other_models_or_code_are_not_shown(monkeypatch):
+    view._kept.clear()
+    asked = []
+    monkeypatch.setattr(view, "_ask", lambda: asked.append(True))
+    monkeypatch.setattr(stored, "state", lambda: "another")
+    at = check(open_page("review"))
+    assert 'data-whole="false"' in html(at) and asked
+
+
 @pytest.mark.slow
 def test_the_figures_are_computed_beside_the_page(monkeypatch):
+    view._kept.clear()
     monkeypatch.setattr(view, "SIZES", "small")
     at = check(open_page("review"))
     assert "Printing and saving wait" in said(at) and all(each.name in html(at) for each in SUBJECTS)

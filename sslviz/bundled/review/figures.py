@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from sslviz.bundled.review import SUBJECTS, Subject
 from sslviz.errors import UserError
 from sslviz.evaluation.intervals import INTERVAL
-from sslviz.jobs.worker import Telling
+from sslviz.jobs.worker import Report, Telling
 from sslviz.store import checkpoint
 from sslviz.store.checkpoint import ModelInfo
 
@@ -39,7 +39,7 @@ class Sizes:
     images: int = 2000
     labels: int = 1000
     few: int = 5
-    sentences: int = 120
+    sentences: int = 400
     sentence_labels: int = 400
     sentence_tests: int = 400
     along: int = 1000
@@ -51,34 +51,40 @@ SMALL = Sizes(60, 40, 2, 4, 24, 24, 40, 1, 16)
 
 
 def compute(report: Telling, sizes: str = "") -> dict[str, Any]:
-    """Compute everything, subject after subject; what there is so far is told after each.
+    """Compute everything for the page; what there is so far is told after each subject. See `each_subject`."""
+    found: dict[str, Any] = {}
+    for found in each_subject(report, SMALL if sizes == "small" else Sizes()):
+        report.found(found)
+    return found
+
+
+def each_subject(report: Report, sizes: Sizes) -> Iterator[dict[str, Any]]:
+    """Compute the figures, subject after subject.
 
     Args:
-        report: told what is being done, how far it is, and the figures so far.
-        sizes: "small" for tests.
+        report: told what is being done, and how far it is.
+        sizes: how much is computed.
 
-    Returns:
-        "subjects": by key `missing` (a sentence or ""), `model`, `values` and `pictures`; "few": accuracy in [0, 1]
-        with one label a class, by name, and `few_labels`; "rows" of the table of evidence; "interval", what
-        intervals cover.
+    Yields:
+        after each subject the same dict with what there is so far: "subjects": by key `missing` (a sentence or ""),
+        `model`, `values` and `pictures`; "few": accuracy in [0, 1] with one label a class, by name, and `few_labels`;
+        "rows" of the table of evidence; "interval", what intervals cover.
     """
     from sslviz.bundled.review import images, text
 
-    chosen = SMALL if sizes == "small" else Sizes()
-    found: dict[str, Any] = {"subjects": {}, "rows": [], "interval": INTERVAL.format(unit="test images or sentences")}
+    found: dict[str, Any] = {"subjects": {}, "rows": [], "interval": INTERVAL.format(unit="images or sentences")}
     probes: dict[str, Any] = {}
     work: dict[str, Callable[..., dict[str, Any]]] = {
         "image": partial(images.of_subject, probes=probes), "text": text.of_subject,
     }  # fmt: skip
     report("loading what the page is about", 0.0)
-    images.probe(_image_models(), chosen, probes, lambda stage, share: report(stage, 0.5 * share))
-    found |= images.few_labels(probes, chosen)
+    images.probe(_image_models(), sizes, probes, lambda stage, share: report(stage, 0.5 * share))
+    found |= images.few_labels(probes, sizes)
     for number, subject in enumerate(SUBJECTS):
         report(f"{subject.name}: pictures and figures", 0.5 + 0.5 * number / len(SUBJECTS))
-        found["subjects"][subject.key] = _one(subject, work[subject.about.kind], chosen)
+        found["subjects"][subject.key] = _one(subject, work[subject.about.kind], sizes)
         found["rows"] = _rows(found["subjects"])
-        report.found(found)
-    return found
+        yield found
 
 
 def _one(subject: Subject, work: Callable[..., dict[str, Any]], sizes: Sizes) -> dict[str, Any]:

@@ -8,13 +8,15 @@ from typing import Any
 import streamlit as st
 
 from sslviz import ui
-from sslviz.bundled.review import SUBJECTS
+from sslviz.bundled.review import SUBJECTS, stored
 from sslviz.ui import work
 from sslviz.ui.component import component
 from sslviz.ui.review.sheet import document, sheet
 
 KEY, SECONDS = ("review",), 60.0
 SIZES = ""  # of `figures.compute`; tests make do with less
+CAME = "Figures of sslviz {version}, computed from the models and code that are installed here, and kept with them."
+HERE = "Figures computed on this server, from the models and code that are installed here."
 TITLE = "Self-supervised learning, revised"
 
 # within the page's own styles, so that those for paper reach the whole page
@@ -27,28 +29,36 @@ def show_html(html: str, *, key: str) -> None:
 
 
 def figures() -> tuple[dict[str, Any] | None, bool]:
-    """The figures as far as they stand, and whether they all do; computed once a server, with progress."""
+    """The figures as far as they stand, and whether they all do.
+
+    Those that come along, where they are of what is installed here; otherwise, or when somebody asks for it, they are
+    computed once a server, with progress.
+    """
     kept = _kept()
+    if not SIZES and "figures" not in kept and (found := stored.read()) is not None:
+        kept.update(figures=found["figures"], said=CAME.format(version=found["version"]))
+    now = ui.worker().progress(KEY)
+    if now is not None and now.state == "done":
+        kept.update(figures=now.result, said=HERE)
+    if "figures" not in kept and now is None:
+        _ask()
+    if now is None or now.state != "done":
+        now = ui.watch(KEY)
     if "figures" in kept:
         return kept["figures"], True
-    now = ui.worker().progress(KEY)
+    if now is not None and now.state in ("failed", "stopped"):
+        st.button("Compute the figures again", icon=":material/refresh:", on_click=_ask)
+    return (now.result if now is not None else None), False
+
+
+def _ask() -> None:
+    """Have the figures computed in the background."""
 
     def compute(report: Any) -> dict[str, Any]:
         return work.call("sslviz.bundled.review.figures:compute", report, found=report.found, sizes=SIZES)
 
-    def ask() -> None:
-        with ui.plain_errors():
-            ui.worker().submit(KEY, ui.owner(), compute, seconds=SECONDS)
-
-    if now is None:
-        ask()
-    if now is not None and now.state == "done":
-        kept["figures"] = now.result
-        return now.result, True
-    now = ui.watch(KEY)
-    if now is not None and now.state in ("failed", "stopped"):
-        st.button("Compute the figures again", icon=":material/refresh:", on_click=ask)
-    return (now.result if now is not None else None), False
+    with ui.plain_errors():
+        ui.worker().submit(KEY, ui.owner(), compute, seconds=SECONDS)
 
 
 @st.cache_resource(show_spinner=False)
@@ -63,16 +73,20 @@ def one_page() -> None:
         _export(found, whole=whole)
     show_html(sheet(found), key="review_sheet")
     with st.expander("Reproduce", icon=":material/terminal:"):
+        st.code("sslviz review --json", language="bash")
         for subject in SUBJECTS:
             st.markdown(f"**{ui.escape(subject.name)}.** `python -m sslviz.bundled.review.scripts.{subject.key}`")
             st.code(subject.script.read_text(encoding="utf-8"), language="python")
 
 
 def _export(found: dict[str, Any] | None, *, whole: bool) -> None:
+    said = _kept().get("said", HERE)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.download_button(
             "Save as one file",
-            document(found, title=TITLE, said=_said()) if found and whole else "",
+            document(found, title=TITLE, said=f"{said} Saved on {datetime.now(UTC):%Y-%m-%d}.")
+            if found and whole
+            else "",
             "sslviz-revision.html",
             "text/html",
             icon=":material/download:",
@@ -80,14 +94,13 @@ def _export(found: dict[str, Any] | None, *, whole: bool) -> None:
             disabled=not whole,
             on_click="ignore",
         )
+        if whole and said != HERE:
+            st.button(
+                "Compute them here", icon=":material/refresh:", key="review_again", on_click=_ask,
+                help="The same figures anew on this server, a minute or two; these stay until they are there.",
+            )  # fmt: skip
         st.caption(
-            "Guess before each picture of a mistake. The browser's print makes two sheets of it."
+            f"Guess before each picture of a mistake. The browser's print makes two sheets of it. {said}"
             if whole
             else "Printing and saving wait until all figures stand."
         )
-
-
-def _said() -> str:
-    from importlib.metadata import version
-
-    return f"Computed by sslviz {version('sslviz')}, {datetime.now(UTC):%Y-%m-%d}."
