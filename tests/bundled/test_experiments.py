@@ -51,6 +51,7 @@ def parsed(words, monkeypatch):
     return taken[0]
 
 
+@pytest.mark.slow
 def test_runs_are_made_kept_and_not_made_again(tiny, tmp_path, monkeypatch, capsys):
     assert cli.main(["experiments", "run", "tiny", "mnist", "--out", str(tmp_path)]) == 0
     path = tmp_path / "tiny-mnist.json"
@@ -81,6 +82,7 @@ def test_runs_are_made_kept_and_not_made_again(tiny, tmp_path, monkeypatch, caps
     monkeypatch.undo()
 
 
+@pytest.mark.slow
 def test_what_is_done_outlives_a_stop(tiny, tmp_path):
     def follow(key, seed, events):
         for event in events:
@@ -98,6 +100,7 @@ def test_what_is_done_outlives_a_stop(tiny, tmp_path):
     assert results.read(path).runs == (*before.runs, *made)
 
 
+@pytest.mark.slow
 def test_a_file_is_never_half_written(tiny, tmp_path, monkeypatch):
     first = runs.begun("tiny", "mnist", tmp_path / "tiny-mnist.json")
     results.write(first, tmp_path / "tiny-mnist.json")

@@ -57,6 +57,7 @@ def tiny(monkeypatch):
         monkeypatch.setitem(experiments.EXPERIMENTS, name, replace(about, fixed=fixed, labels=50))
 
 
+@pytest.mark.slow
 def test_a_run_without_negatives_is_kept_with_its_encoder_before_and_after(tiny):
     found = run.train_cell("collapse", "mnist", "without", seed=0)
     assert "--model.no-negatives" in found.command and "live" not in found.settings
@@ -66,6 +67,7 @@ def test_a_run_without_negatives_is_kept_with_its_encoder_before_and_after(tiny)
     assert found.seen["curves"]["loss"]["value"][-1] == pytest.approx(found.loss, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_with_a_queue_is_kept_with_its_keys(tiny):
     found = run.train_cell("momentum", "mnist", "0", seed=0)
     (queue,) = found.seen["queues"]  # there is none before the first step

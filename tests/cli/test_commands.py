@@ -270,6 +270,7 @@ def test_eval_mlm_judges_beside_trigrams(capsys, bert, tmp_path):
     assert run(capsys, "eval", "mlm", bert, file)[0] == 1
 
 
+@pytest.mark.slow
 def test_a_text_of_few_sentences_trains_and_one_of_one_gets_a_sentence(capsys, bert, tmp_path):
     file, base = tmp_path / "t.txt", ["--model.base", bert, "--steps", 2]
     file.write_text("One sentence only.", encoding="utf-8")

@@ -105,6 +105,7 @@ def test_looks_at_the_test_set_are_counted(encoded):
         Sealed(h_test, y_test[:3])
 
 
+@pytest.mark.slow
 def test_an_honest_probe_passes_every_check(model, sets):
     accuracy, checks = honesty.audit(model, lambda x: encode(model, x), sets, pretrained_on=honesty.hashes(sets[0][0]))
     assert honesty.broken(checks) == [] and len(checks) == 8

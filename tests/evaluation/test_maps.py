@@ -53,6 +53,7 @@ def test_map_is_an_array_and_places_its_own_rows_where_they_are(h):
     np.testing.assert_allclose(found.transform(h[:7]), found.xy[:7], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_umap_is_reproducible_and_keeps_clusters(h, umap):
     assert umap.xy.shape == (200, 2) and umap.xy.dtype == np.float32 and np.isfinite(umap.xy).all()
     np.testing.assert_array_equal(fit_map(h, method="umap", seed=3).xy, umap.xy)
@@ -72,10 +73,12 @@ def test_tsne_is_reproducible_keeps_clusters_and_has_no_place_for_new_rows(h):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_umap_places_new_rows(h, umap):
     assert umap.transform(h[:3] + 0.01).shape == (3, 2)
 
 
+@pytest.mark.slow
 def test_umap_says_nothing(h, recwarn):
     fit_map(h[:40], method="umap")
     assert not recwarn.list
@@ -197,6 +200,7 @@ def test_the_quality_of_a_stored_map_is_read_and_completed(h):
     assert "alike" in stored_quality(arrays | {"h": np.ones_like(h)}, "pca").note
 
 
+@pytest.mark.slow  # numba compiles UMAP
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 20])
 def test_small_sets_are_drawn(n):
     h = np.random.default_rng(0).normal(size=(n, 4))

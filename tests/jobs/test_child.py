@@ -43,6 +43,7 @@ def test_a_program_that_is_not_there():
         Child(["/nowhere/at/all"])
 
 
+@pytest.mark.slow
 def test_a_child_ends_when_its_parent_is_killed():
     code = """
 import sys

@@ -95,6 +95,7 @@ def test_a_run_that_is_stopped_before_its_first_step_says_where_it_goes_on(first
     control.end()
 
 
+@pytest.mark.slow
 def test_a_busy_process_ends_soon_after_its_stream():
     code = """
 import sys, time

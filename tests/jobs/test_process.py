@@ -279,6 +279,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(make, data):
     assert {path.name for path in failed.folder.iterdir()} <= {record.RECORD, "live"}
 
 
+@pytest.mark.slow
 def test_a_worker_dies_with_its_server_and_keeps_its_state(data, models):
     code = f"""
 import sys, time

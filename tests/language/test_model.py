@@ -309,6 +309,7 @@ def test_what_is_too_large_for_the_machine_is_refused_before_it_is_fetched(serve
     assert not [path for path in server["asked"] if path.endswith(".safetensors")]
 
 
+@pytest.mark.slow
 def test_silence_is_borne_for_a_bounded_time_only(server):
     server["stall"] = threading.Event()
     began = time.monotonic()

@@ -66,6 +66,7 @@ def test_the_space_can_be_h_and_is_kept_in_the_address():
     assert "How much h varies" in words(at) and " of 512." in words(at)
 
 
+@pytest.mark.slow
 def test_an_own_model_is_looked_at_in_the_helper(looked):
     at = open_view("Collapse", model="tiny-simclr")
     assert "**tiny-simclr**" in words(at) and not at.error
@@ -118,6 +119,7 @@ def test_another_momentum_and_step_show_their_own_keys():
     assert "momentum 0 on MNIST" in next(b for b in at.button if b.key == "contrast_run_now").help
 
 
+@pytest.mark.slow
 def test_a_model_with_its_key_side_shows_its_own_queue(models, monkeypatch):
     config = MoCoConfig(EncoderConfig(channels=1, widths=(4, 8), strides=(2, 2)), hidden=8, dim=6, queue_size=64)
     card = {"dataset": "mnist", "n_train": 60_000, "batch_size": 16, "seed": 0, "steps": 4}

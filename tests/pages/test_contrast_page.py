@@ -132,6 +132,7 @@ def until_measured(at: AppTest, given: dict, encoders: int) -> str:
     return "\n".join(m.value for m in at.markdown).replace("\\", "") + "\n".join(c.value for c in at.caption)
 
 
+@pytest.mark.slow
 def test_the_meter_measures_each_encoder_of_the_set(meter):
     at = open_page("tiny-simclr", contrast_view="Invariance", contrast_transform="rotate", contrast_at_rotate="15")
     words = until_measured(at, meter, 5)

@@ -96,6 +96,7 @@ def test_the_gradient_needs_no_model_and_refuses_odd_angles():
         assert open_view("Gradient", contrast_angles=odd).session_state.contrast_angles == (50, 120, 190, 260, 330)
 
 
+@pytest.mark.slow
 def test_the_head_compares_h_and_z_at_once_and_by_a_linear_probe_when_asked():
     at = open_view("Head", contrast_head_labels="100")
     assert not at.error and re.search(r"h: .* %.*n = 2,500.*; z: .* %", words(at))

@@ -32,6 +32,7 @@ def test_the_table_comes_at_once_and_says_protocol_n_and_intervals():
     assert all("(" in line and "–" in line for line in table.splitlines()[2:])
 
 
+@pytest.mark.slow
 def test_a_protocol_sorts_the_rows_again_and_is_in_the_address():
     found = evidence.load("mnist")
     at = view("Evidence")
@@ -87,6 +88,7 @@ def test_a_rule_that_is_broken_turns_the_panel_and_shows_both_scores():
     assert "sslviz honesty simclr-mnist mnist --rules batch_norm" in at.code[1].value + at.code[0].value
 
 
+@pytest.mark.slow
 def test_the_game_hides_the_answer_until_it_is_named():
     stored = cases.load("mnist")
     assert set(stored["sins"]) == set(cases.SINS) and len(cases.SINS) == 8

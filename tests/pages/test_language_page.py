@@ -629,6 +629,7 @@ def test_a_pair_is_taken_and_a_sentence_that_cannot_be_scored_is_explained():
     assert "can't be scored" in at.info[0].value.replace("\\", "")
 
 
+@pytest.mark.slow
 def test_the_next_word_from_the_left_alone_and_the_next_sentence_both_ways(folder):
     at = check(ask(language_view="Next", language_text="The cat sat on the mat.", language_words="5"))
     told = said(at)
@@ -646,6 +647,7 @@ def test_the_next_word_from_the_left_alone_and_the_next_sentence_both_ways(folde
     assert (at.text_input(key="language_text").value, at.text_input(key="language_second").value) == pair[::-1]
 
 
+@pytest.mark.slow
 def test_without_the_hub_trigrams_and_the_masked_model_fill_the_gap(folder, monkeypatch, bert):
     monkeypatch.setenv("HF_HUB_CACHE", str(folder / "empty"))
     text = "The men got on the ship of the sea."
@@ -697,6 +699,7 @@ def test_the_card_says_what_its_next_sentence_head_is_worth():
     assert len(list(next_sentence.worth({}))) == 1
 
 
+@pytest.mark.slow
 def test_a_typed_mask_is_one_gap_to_the_trigrams(folder):
     """Whatever signs are typed for it: brackets are no words of the sentence."""
     found = {}
@@ -769,6 +772,7 @@ def test_expectations_of_two_places_are_those_of_each_alone(bert):
 # --- models of the Hub ---
 
 
+@pytest.mark.slow
 def test_one_press_takes_a_known_model_and_the_server_remembers_others(monkeypatch):
     """Where the Hub can't be reached the reason is said, and the model that is here answers on."""
     model_picker.remembered().clear()
@@ -792,6 +796,7 @@ def test_one_press_takes_a_known_model_and_the_server_remembers_others(monkeypat
     model_picker.remembered().clear()
 
 
+@pytest.mark.slow
 def test_a_hub_that_falls_silent_holds_nobody_up(monkeypatch):
     """A server on this machine takes the question and never answers: the page goes on, and then says why."""
     silent = socket.create_server(("127.0.0.1", 0))

@@ -68,6 +68,7 @@ def test_controls_change_the_picture():
     assert len({first, second, grids(at)[0]["source"]}) == 3
 
 
+@pytest.mark.slow
 def test_the_maps_switch_and_a_selection_is_kept_by_its_ids():
     at = open_page("embeddings", model="tiny-simclr")
     at.session_state["map_ids"], at.session_state["map_image"] = (3, 4, 5), 4
@@ -77,6 +78,7 @@ def test_the_maps_switch_and_a_selection_is_kept_by_its_ids():
     assert "PCA of 10,000 h" in text and "3 images in the lasso" in text and "in h of image 4, " in text
 
 
+@pytest.mark.slow
 def test_a_choice_outlives_the_model_and_ends_with_the_data():
     at = open_page("embeddings", model="tiny-simclr")
     at.session_state["map_image"] = 11
@@ -150,6 +152,7 @@ def test_a_stopped_map_leaves_no_process():
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.slow
 def test_the_selection_is_shared_by_all_pages_and_kept_in_the_address():
     at = open_page("embeddings", model="tiny-simclr").run()  # the first run of a visit writes nothing
     assert at.query_params["model"] == "tiny-simclr" and at.query_params["data"] == "mnist"

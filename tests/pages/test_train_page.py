@@ -194,6 +194,7 @@ def test_a_stopped_run_says_the_step_from_which_it_goes_on(finished):
     assert "Nothing of it was kept" in console.kept(replace(run, folder=Path("/nowhere")))
 
 
+@pytest.mark.slow
 def test_a_run_that_has_trained_says_what_it_stores_and_can_be_downloaded(finished):
     identity = finished("vae")
     console.run_queue().record(identity)

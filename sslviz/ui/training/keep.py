@@ -34,7 +34,7 @@ def afterwards(identity: str, now: RunRecord) -> None:
         _open_elsewhere(selection)
         _compared(selection)
     elif not now.active:
-        _store_maps(selection.model)
+        _store_maps(now.request.name)
 
 
 def _store_maps(model: str) -> None:
