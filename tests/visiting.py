@@ -17,8 +17,10 @@ WAIT = 120  # seconds; a shared core is slow
 
 
 def open_page(page: str = "home", **address: str) -> AppTest:
-    """Open the app at the address of a page."""
+    """Open the app at the address of a page, with the parts that end it unfolded."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=2 * WAIT)
+    for part in ("mathematics", "reproduce", "way"):
+        at.session_state[f"fold_{part}"] = True
     for key, value in address.items():
         at.query_params[key] = value
     return at.run() if page == "home" else at.switch_page(f"pages/{page}.py").run()

@@ -70,9 +70,9 @@ def foldouts(
     command: str,
     script: str,
     way: tuple[str, str, str],
-    lazy: str = "",
+    key: str = "fold",
 ) -> None:
-    """Draw the three folded parts that end every page.
+    """Draw the three folded parts that end every page; what is folded is sent once it is opened.
 
     Args:
         latex: the formula.
@@ -81,34 +81,32 @@ def foldouts(
         command: shell command that reproduces the page's figures; "" where the script alone does.
         script: a short script that does it with the package.
         way: what goes in, what is done, what comes out.
-        lazy: for parts of a page that are drawn again at every move: what is folded is sent once it is opened. The
-            beginning of the keys that `st.session_state` has for what is open: `lazy` and "_mathematics", "_reproduce"
-            or "_way".
+        key: beginning of the keys that `st.session_state` has for what is open, before "_mathematics", "_reproduce" and
+            "_way". A part of a page that is drawn again at every move has one of its own.
     """
-    mathematics = _fold("The mathematics", "function", lazy and f"{lazy}_mathematics")
-    if mathematics.open is not False:
+    mathematics = fold("The mathematics", "function", f"{key}_mathematics")
+    if mathematics.open:
         with mathematics:
             st.latex(latex)
             rows = "\n".join(f"| ${sign}$ | {meaning} | `{code}` |" for sign, (meaning, code) in symbols.items())
             st.markdown("| symbol | meaning | code |\n|---|---|---|\n" + rows)
             st.code(source_of(source), language="python")
-    reproduce = _fold("Reproduce", "terminal", lazy and f"{lazy}_reproduce")
-    if reproduce.open is not False:
+    reproduce = fold("Reproduce", "terminal", f"{key}_reproduce")
+    if reproduce.open:
         with reproduce:
             if command:
                 st.code(file_names(command), language="bash")
             st.code(file_names(script), language="python")
-    whole = _fold("Input, process, outcome", "arrow_forward", lazy and f"{lazy}_way")
-    if whole.open is not False:
+    whole = fold("Input, process, outcome", "arrow_forward", f"{key}_way")
+    if whole.open:
         with whole:
             for column, name, text in zip(st.columns(3), ("Input", "Process", "Outcome"), way, strict=True):
                 column.markdown(f"**{name}**  \n{text}")
 
 
-def _fold(label: str, icon: str, key: str) -> Any:
-    """A folded part; with a key, one whose opening runs the page (or its fragment) again, and whose `open` says so."""
-    tracked: dict[str, Any] = {"key": key, "on_change": "rerun"} if key else {}
-    return st.expander(label, icon=f":material/{icon}:", **tracked)
+def fold(label: str, icon: str, key: str) -> Any:
+    """A folded part whose opening runs the page (or its fragment) again, and whose `open` says whether it is open."""
+    return st.expander(label, icon=f":material/{icon}:", key=key, on_change="rerun")
 
 
 def file_names(text: str) -> str:

@@ -31,7 +31,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as TooLate
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("home", "vae", "contrastive", "embeddings", "probe", "train", "language")
+PAGES = ("home", "vae", "contrastive", "embeddings", "probe", "train", "language", "review")
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 MAIN = "[data-testid=stMain]"
 PICTURES = (".js-plotly-plot .main-svg", "canvas", "img", "svg[role=img]", ".picture")

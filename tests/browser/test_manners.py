@@ -68,6 +68,22 @@ def test_back_leaves_a_page_at_once(page, address):
     until(page, lambda: page.url == decode)
 
 
+@pytest.mark.parametrize("place", ["embeddings?model=tiny-simclr", "review"])
+def test_what_is_folded_is_sent_once_it_is_opened_by_mouse_or_keyboard(page, address, place):
+    visit(page, f"{address}/{place}")
+    folded, code = page.locator("summary").filter(has_text="Reproduce"), page.locator("[data-testid=stCode]")
+    assert code.count() == 0
+    folded.click()
+    code.first.wait_for()
+    settle(page)
+    assert "sslviz" in code.first.inner_text()
+    folded.focus()
+    page.keyboard.press("Enter")
+    until(page, lambda: not code.first.is_visible())
+    page.keyboard.press("Enter")
+    code.first.wait_for()
+
+
 def seen(page) -> dict:
     """What a person sees of a page's state: choices, numbers, what is pressed, and the words in its main part."""
     return page.locator("[data-testid=stMain]").evaluate(

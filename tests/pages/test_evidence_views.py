@@ -1,6 +1,7 @@
 """Views of the probe page on what comes along: the table, curves, moments, transfer, rules, errors, a picture."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from visiting import button, check, components, open_page, param, said, until
@@ -11,6 +12,8 @@ from sslviz.errors import UserError
 from sslviz.evaluation import evidence, stored_curve, transfer
 from sslviz.evaluation.efficiency import Efficiency
 from sslviz.evaluation.intervals import paired_difference
+from sslviz.store import checkpoint
+from sslviz.ui import work
 from sslviz.ui.evidence import VIEWS
 from sslviz.ui.evidence.labels import Sweep
 
@@ -47,6 +50,25 @@ def test_a_protocol_sorts_the_rows_again_and_is_in_the_address():
     assert "no weights to train" in said(at)  # pixels have none
     again = view("Evidence", probe_protocol="k-NN", probe_row="moco-mnist")
     assert "moco-mnist, k-NN: " in said(again)
+
+
+def test_an_own_model_is_measured_at_a_press_and_gets_its_row(on_pages, monkeypatch):
+    """In place of the minutes that measuring takes, the row of a bundled model is kept under the own one's name."""
+
+    def measured(function, report, *, model, dataset):
+        found = evidence.load(dataset)
+        part = found.part("vae-mnist")
+        part = replace(part, row=replace(part.row, name=model, title=model))
+        evidence.save(replace(found, dataset=evidence.OWN, parts=(part,)), checkpoint.find(model))
+        return {"rows": 1}
+
+    monkeypatch.setattr(work, "call", measured)
+    at = check(open_page("probe", model="tiny-vae"))
+    assert "has no row in this table" in said(at)
+    check(button(at, "Measure tiny-vae").click().run())
+    until(at, lambda: not any(b.label == "Measure tiny-vae" for b in check(at.run()).button))
+    table = next(m.value for m in at.markdown if m.value.startswith("| encoder"))
+    assert "tiny\\-vae" in table or "tiny-vae" in table
 
 
 def test_a_difference_has_its_paired_interval_or_says_that_none_can_be_told():

@@ -72,7 +72,10 @@ def one_page() -> None:
         found, whole = figures()
         _export(found, whole=whole)
     show_html(sheet(found), key="review_sheet")
-    with st.expander("Reproduce", icon=":material/terminal:"):
+    reproduce = ui.fold("Reproduce", "terminal", "fold_reproduce")
+    if not reproduce.open:
+        return
+    with reproduce:
         st.code("sslviz review --json", language="bash")
         for subject in SUBJECTS:
             st.markdown(f"**{ui.escape(subject.name)}.** `python -m sslviz.bundled.review.scripts.{subject.key}`")
