@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,9 +10,12 @@ import streamlit as st
 
 from sslviz import ui
 from sslviz.bundled.review import SUBJECTS, stored
+from sslviz.errors import UserError
 from sslviz.ui import work
 from sslviz.ui.component import component
 from sslviz.ui.review.sheet import document, sheet
+
+log = logging.getLogger("sslviz.app")
 
 KEY, SECONDS = ("review",), 60.0
 SIZES = ""  # of `figures.compute`; tests make do with less
@@ -35,20 +39,29 @@ def figures() -> tuple[dict[str, Any] | None, bool]:
     computed once a server, with progress.
     """
     kept = _kept()
-    if not SIZES and "figures" not in kept and (found := stored.read()) is not None:
+    if not SIZES and "figures" not in kept and (found := _stored()) is not None:
         kept.update(figures=found["figures"], said=CAME.format(version=found["version"]))
     now = ui.worker().progress(KEY)
     if now is not None and now.state == "done":
         kept.update(figures=now.result, said=HERE)
     if "figures" not in kept and now is None:
         _ask()
-    if now is None or now.state != "done":
+    if "figures" not in kept or (now is not None and now.state != "done"):
         now = ui.watch(KEY)
     if "figures" in kept:
         return kept["figures"], True
     if now is not None and now.state in ("failed", "stopped"):
         st.button("Compute the figures again", icon=":material/refresh:", on_click=_ask)
     return (now.result if now is not None else None), False
+
+
+def _stored() -> dict[str, Any] | None:
+    """What comes along; a damaged file is as good as none, since all of it can be computed here."""
+    try:
+        return stored.read()
+    except UserError:
+        log.exception("stored figures of the page Review")
+        return None
 
 
 def _ask() -> None:
