@@ -8,6 +8,7 @@ both, row by row. Imports neither torch nor scikit-learn, since pages read it.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,27 @@ def load(dataset: str, folder: Path | None = None) -> Evidence | None:
         return Evidence(**plain, y=y, parts=tuple(parts), bundled=bundled)
 
     return read_stored(path, parse, remedy=f"restore it, or run `sslviz evidence {dataset}`")
+
+
+def load_with_own(dataset: str, folders: Iterable[Path]) -> Evidence | None:
+    """The stored table of a dataset, with the rows of own models that were measured as its rows were; or None.
+
+    Args:
+        dataset: whose table.
+        folders: of own models of these images.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    found = load(dataset)
+    if found is None:
+        return None
+    parts = list(found.parts)
+    for folder in folders:
+        other = load(OWN, folder)
+        if other and other.protocols == found.protocols and np.array_equal(other.y, found.y):
+            parts += other.parts
+    return replace(found, parts=tuple(sorted(parts, key=lambda part: -part.row.measured["linear"].accuracy)))
 
 
 def _of(number: int, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

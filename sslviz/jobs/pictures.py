@@ -35,10 +35,10 @@ def classify(x: np.ndarray, dataset: str, names: list[str], report: Telling) -> 
     from sslviz.evaluation.protocol import metric_of
     from sslviz.store import checkpoint, embeddings
 
-    found = evidence.load(dataset)
+    infos = {info.name: info for info in checkpoint.list_models("image") if info.dataset == dataset}
+    found = evidence.load_with_own(dataset, [info.path for info in infos.values() if not info.bundled])
     if found is None:
         raise UserError("No table of evidence is stored for these images: run `sslviz evidence` first.")
-    infos = {info.name: info for info in checkpoint.list_models("image") if info.dataset == dataset}
     image = to_float(np.ascontiguousarray(x)[None])
     asked: list[str] = []
     p, near = [], []

@@ -5,6 +5,7 @@ const NEAR = { mouse: 14, touch: 24, pen: 18 } // CSS pixels within which a poin
 const STEP = 22 // CSS pixels that an arrow key aims at
 const STILL = 5 // a pointer that moves by less has clicked
 const FEW = 3000 // points; more of them are drawn smaller
+const RETRIES = 10 // of fetching the pictures, a second apart
 const PUSHED = 20 // class names that are pushed apart; of more, those that fit are shown
 const views = new WeakMap() // root element -> MapView, so that zoom and tools outlive new data
 
@@ -76,9 +77,16 @@ class MapView {
   loadSprite(sprite) {
     if (!sprite || sprite.url === this.spriteUrl) return
     this.spriteUrl = sprite.url
+    this.fetchSprite(sprite.url, RETRIES)
+  }
+
+  /** Fetch the pictures; while the page runs again, the server may not have the file for a moment. */
+  fetchSprite(url, left) {
+    if (url !== this.spriteUrl) return
     this.sprite = new Image()
     this.sprite.onload = () => this.cursor !== null && !this.hover.hidden && this.showHover()
-    this.sprite.src = absolute(sprite.url)
+    this.sprite.onerror = () => left > 0 && setTimeout(() => this.fetchSprite(url, left - 1), 1000)
+    this.sprite.src = absolute(url)
   }
 
   // geometry -------------------------------------------------------------------------------------------------------

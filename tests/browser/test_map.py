@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import CHROMIUM, WAIT, settle, visit
+from browsing import CHROMIUM, WAIT, settle, until, visit
 from playwright import sync_api
 
 from sslviz.ui.stored import test_images as bundled_images
@@ -76,16 +76,36 @@ def lasso(page, place, part: float = 0.2) -> None:
     page.mouse.up()
 
 
+def hovered(page) -> np.ndarray:
+    """Pixels of the picture at the pointer."""
+    pixels = page.locator("canvas.picture").evaluate(
+        "c => Array.from(c.getContext('2d').getImageData(0, 0, 28, 28).data)"
+    )
+    return np.array(pixels).reshape(28, 28, 4)[..., 0]
+
+
+def test_pictures_are_fetched_again_where_the_server_lacked_them_for_a_moment(page, address):
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        if len(asked) > 1:
+            route.continue_()
+        else:
+            route.fulfill(status=404)
+
+    page.route("**/media/*", answer)
+    index = over_a_point(page, canvas(page, address))
+    until(page, lambda: hovered(page).any(), seconds=60)
+    np.testing.assert_array_equal(hovered(page), bundled_images("mnist").x[index, 0])
+    assert len(asked) > 1
+
+
 def test_hover_shows_the_picture_and_a_click_chooses_on_every_map(page, address):
     place = canvas(page, address)
     index = over_a_point(page, place)
-    hovered = page.locator("canvas.picture")
-    for _ in range(100):  # the sheet comes once, from a file of the server
-        if hovered.evaluate("c => c.width") == 28:
-            break
-        page.wait_for_timeout(100)
-    grey = hovered.evaluate("c => Array.from(c.getContext('2d').getImageData(0, 0, 28, 28).data)")
-    np.testing.assert_array_equal(np.array(grey).reshape(28, 28, 4)[..., 0], bundled_images("mnist").x[index, 0])
+    until(page, lambda: hovered(page).any(), seconds=60)  # the sheet comes once, from a file of the server
+    np.testing.assert_array_equal(hovered(page), bundled_images("mnist").x[index, 0])
     page.mouse.down()
     page.mouse.up()
     until_chosen(page, index)

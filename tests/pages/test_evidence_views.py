@@ -1,11 +1,14 @@
 """Views of the probe page on what comes along: the table, curves, moments, transfer, rules, errors, a picture."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from visiting import button, check, components, open_page, param, said, until
 
+from sslviz import ui
 from sslviz.bundled import cases
 from sslviz.bundled.moments import read_log
 from sslviz.errors import UserError
@@ -52,8 +55,9 @@ def test_a_protocol_sorts_the_rows_again_and_is_in_the_address():
     assert "moco-mnist, k-NN: " in said(again)
 
 
-def test_an_own_model_is_measured_at_a_press_and_gets_its_row(on_pages, monkeypatch):
-    """In place of the minutes that measuring takes, the row of a bundled model is kept under the own one's name."""
+@pytest.mark.slow
+def test_an_own_model_is_measured_at_a_press_and_reads_a_picture_too(on_pages, monkeypatch):
+    """In place of the minutes that measuring takes, the own copy of a bundled model is given that one's row."""
 
     def measured(function, report, *, model, dataset):
         found = evidence.load(dataset)
@@ -62,13 +66,22 @@ def test_an_own_model_is_measured_at_a_press_and_gets_its_row(on_pages, monkeypa
         evidence.save(replace(found, dataset=evidence.OWN, parts=(part,)), checkpoint.find(model))
         return {"rows": 1}
 
-    monkeypatch.setattr(work, "call", measured)
-    at = check(open_page("probe", model="tiny-vae"))
-    assert "has no row in this table" in said(at)
-    check(button(at, "Measure tiny-vae").click().run())
-    until(at, lambda: not any(b.label == "Measure tiny-vae" for b in check(at.run()).button))
-    table = next(m.value for m in at.markdown if m.value.startswith("| encoder"))
-    assert "tiny\\-vae" in table or "tiny-vae" in table
+    mine = Path(shutil.copytree(checkpoint.find("vae-mnist"), on_pages / "mine"))
+    ui.models.clear()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(work, "call", measured)
+            at = check(open_page("probe", model="mine"))
+            assert "has no row in this table" in said(at)
+            check(button(at, "Measure mine").click().run())
+            until(at, lambda: not any(b.label == "Measure mine" for b in check(at.run()).button))
+            table = next(m.value for m in at.markdown if m.value.startswith("| encoder"))
+            assert any(line.startswith(("| mine", "| **mine")) for line in table.splitlines())
+        at = view("Learned", probe_learned="Your picture", contrast_image="0")
+        assert "mine" in until(at, "of 6 probes say")
+    finally:
+        shutil.rmtree(mine)
+        ui.models.clear()
 
 
 def test_a_difference_has_its_paired_interval_or_says_that_none_can_be_told():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +51,7 @@ def table_of(dataset: str) -> Evidence | None:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _table(dataset: str, stamp: int, own: tuple[tuple[str, int], ...]) -> Evidence | None:
     """The stored table, and rows of own models that were measured as its rows were."""
-    found = evidence.load(dataset)
-    if found is None:
-        return None
-    parts = list(found.parts)
-    for folder, _ in own:
-        other = evidence.load(OWN, Path(folder))
-        if other and other.protocols == found.protocols and np.array_equal(other.y, found.y):
-            parts += other.parts
-    return replace(found, parts=tuple(sorted(parts, key=lambda part: -part.row.measured["linear"].accuracy)))
+    return evidence.load_with_own(dataset, [Path(folder) for folder, _ in own])
 
 
 def protocols(found: Evidence) -> dict[str, str]:
