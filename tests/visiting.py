@@ -19,19 +19,27 @@ WAIT = 120  # seconds; a shared core is slow
 def open_page(page: str = "home", **address: str) -> AppTest:
     """Open the app at the address of a page, with the parts that end it unfolded."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=2 * WAIT)
-    for part in ("mathematics", "reproduce", "way"):
-        at.session_state[f"fold_{part}"] = True
+    _fold(at, is_open=True)
     for key, value in address.items():
         at.query_params[key] = value
     return at.run() if page == "home" else at.switch_page(f"pages/{page}.py").run()
 
 
-def unfolded(at: AppTest) -> AppTest:
-    """The page with those foldouts of the contrast page open whose content is sent once they are opened."""
-    for view in ("pair", "matrix", "gradient"):
-        for part in ("mathematics", "reproduce", "way"):
-            at.session_state[f"contrast_{view}_{part}"] = True
+def folded(at: AppTest) -> AppTest:
+    """The page with the parts that end it closed."""
+    _fold(at, is_open=False)
     return at.run()
+
+
+def unfolded(at: AppTest) -> AppTest:
+    """The page with the parts that end it open."""
+    _fold(at, is_open=True)
+    return at.run()
+
+
+def _fold(at: AppTest, *, is_open: bool) -> None:
+    for part in ("mathematics", "reproduce", "way"):
+        at.session_state[f"fold_{part}"] = is_open
 
 
 def check(at: AppTest) -> AppTest:

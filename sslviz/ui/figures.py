@@ -70,7 +70,6 @@ def foldouts(
     command: str,
     script: str,
     way: tuple[str, str, str],
-    key: str = "fold",
 ) -> None:
     """Draw the three folded parts that end every page; what is folded is sent once it is opened.
 
@@ -81,23 +80,21 @@ def foldouts(
         command: shell command that reproduces the page's figures; "" where the script alone does.
         script: a short script that does it with the package.
         way: what goes in, what is done, what comes out.
-        key: beginning of the keys that `st.session_state` has for what is open, before "_mathematics", "_reproduce" and
-            "_way". A part of a page that is drawn again at every move has one of its own.
     """
-    mathematics = fold("The mathematics", "function", f"{key}_mathematics")
+    mathematics = fold("The mathematics", "function", "fold_mathematics")
     if mathematics.open:
         with mathematics:
             st.latex(latex)
             rows = "\n".join(f"| ${sign}$ | {meaning} | `{code}` |" for sign, (meaning, code) in symbols.items())
             st.markdown("| symbol | meaning | code |\n|---|---|---|\n" + rows)
             st.code(source_of(source), language="python")
-    reproduce = fold("Reproduce", "terminal", f"{key}_reproduce")
+    reproduce = fold("Reproduce", "terminal", "fold_reproduce")
     if reproduce.open:
         with reproduce:
             if command:
                 st.code(file_names(command), language="bash")
             st.code(file_names(script), language="python")
-    whole = fold("Input, process, outcome", "arrow_forward", f"{key}_way")
+    whole = fold("Input, process, outcome", "arrow_forward", "fold_way")
     if whole.open:
         with whole:
             for column, name, text in zip(st.columns(3), ("Input", "Process", "Outcome"), way, strict=True):

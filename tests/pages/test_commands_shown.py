@@ -4,7 +4,7 @@ import functools
 import shlex
 
 import pytest
-from visiting import check, open_page, unfolded
+from visiting import check, open_page
 
 from sslviz import cli
 from sslviz.cli import train
@@ -80,7 +80,6 @@ VISITS = [
 def test_a_command_that_a_page_shows_is_taken(page, address, parsed, monkeypatch):
     monkeypatch.setattr(loading, "PATIENCE", 120.0)  # no thread is left behind
     at = check(open_page(page, **address))
-    at = check(unfolded(at)) if page == "contrastive" else at
     commands = [line for block in at.code for line in block.value.splitlines() if line.startswith("sslviz ")]
     assert commands or page == "home"
     for command in commands:

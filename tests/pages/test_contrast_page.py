@@ -63,7 +63,7 @@ def test_switches_and_strengths_come_from_the_address(sent):
     assert not any(row["on"] for row in sent["rows"] if row["switch"])
     assert sent["told"][0] == "View 1 shows 100 % of the image, view 2 100 %; 100 % is in both."
     at = open_page("tiny-simclr", contrast_views="flip=1,-blur=0.3")
-    assert not at.code  # what is folded is sent once it is opened
+    assert not visiting.folded(at).code  # what is folded is sent once it is opened
     at = check(visiting.unfolded(at))
     assert any(code.value == "sslviz train simclr mnist --views.flip 1 --views.blur 0" for code in at.code)
     assert next(row for row in sent["rows"] if row["field"] == "flip")["on"]

@@ -9,7 +9,7 @@ import streamlit as st
 from ownimages import save
 from streamlit.testing.v1 import AppTest
 from tinyimages import GREY
-from visiting import open_page, unfolded
+from visiting import open_page
 
 from sslviz.data.images import load_images
 from sslviz.evaluation.embedding import encode
@@ -45,7 +45,6 @@ def test_the_matrix_says_what_it_is_of_and_how_to_make_it_again():
     assert "32 of 10,000 test images, seed 0" in words(at) and "z of 1,024 other test images" in words(at)
     assert "this model has no queue" in words(at)
     assert at.session_state.contrast_row == -1  # there is no row 70 in this batch
-    at = unfolded(at)
     assert any("sslviz contrast tiny-simclr mnist --batch 32 --seed 0 --temperature 0.07" in c.value for c in at.code)
     next(b for b in at.button if b.label == "Another batch").click()
     assert "seed 1;" in words(at.run())

@@ -17,6 +17,7 @@ from sslviz.methods.registry import METHODS, MethodInfo
 
 SCRIPTS = Path(__file__).with_name("scripts")
 SLOTS = ("input", "process", "outcome")
+DATASET = "mnist"  # whose encoders of images the page shows
 
 
 @dataclass(frozen=True)

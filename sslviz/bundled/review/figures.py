@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sslviz.bundled.review import SUBJECTS, Subject
+from sslviz.bundled.review import DATASET, SUBJECTS, Subject
 from sslviz.errors import UserError
 from sslviz.evaluation.intervals import INTERVAL
 from sslviz.jobs.worker import Report, Telling
 from sslviz.store import checkpoint
 from sslviz.store.checkpoint import ModelInfo
-
-DATASET = "mnist"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sslviz.bundled.experiments.results import Run, shipped
-from sslviz.bundled.review import Subject
+from sslviz.bundled.review import DATASET, Subject
 from sslviz.bundled.review.words import percent, percent_interval
 from sslviz.data.images import ImageSet, load_images, to_float
 from sslviz.data.packing import pack, unpack
@@ -34,7 +34,6 @@ from sslviz.methods.views import two_views
 from sslviz.store import checkpoint
 from sslviz.store.checkpoint import ModelInfo
 
-DATASET = "mnist"
 SHOWN, MATRIX, NEIGHBOURS, DRAWN = 5, 12, 5, 8  # pictures in a row
 Tell = Callable[[str, float], None]
 

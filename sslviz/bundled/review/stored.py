@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sslviz.bundled.experiments.results import path_of
-from sslviz.bundled.review import SUBJECTS
+from sslviz.bundled.review import DATASET, SUBJECTS
 from sslviz.evaluation.stored import read_stored, stored_path
 from sslviz.files import writing
 from sslviz.store.checkpoint import CARD, WEIGHTS, list_models, write_json
 
-DATASET = "mnist"  # whose encoders the page shows
 EXPERIMENTS = ("collapse", "shared-head")  # what goes wrong in them is shown on it
 REMEDY = "run `sslviz review --store`"
 

@@ -41,7 +41,6 @@ def _circles() -> None:
             r"c - (c \cdot a)\,a": ("what of c turns the anchor; the rest would change its length", "contrast.forces"),
         },
         source="sslviz.evaluation.contrast:forces",
-        key="contrast_gradient",
         command="",
         script=f"""import numpy as np
 from sslviz.evaluation.contrast import forces, gradient_shares

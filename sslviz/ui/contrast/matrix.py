@@ -104,7 +104,6 @@ def _foldouts(selection: ui.Selection, n: int, seed: int, temperature: float) ->
             r"\mathrm{share}_{ik}": ("of the push, by negative (Wang & Liu 2021)", "contrast.gradient_shares"),
         },
         source="sslviz.evaluation.contrast:gradient_shares",
-        key="contrast_matrix",
         command=f"sslviz contrast {selection.model} {selection.data} --batch {n} --seed {seed} "
         f"--temperature {temperature:g} --json",
         script=f'''import torch

@@ -156,7 +156,6 @@ def _foldouts(selection: ui.Selection, shown: source.Shown, policy: ViewPolicy, 
             "x_1, x_2": ("a positive pair", "views.two_views(x, policy, generator=...)"),
         },
         source="sslviz.methods.views:draw_views",
-        key="contrast_pair",
         command=" ".join([f"sslviz train {method} {selection.data}", *words]),
         script=f"""import torch
 
