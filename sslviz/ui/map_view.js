@@ -14,7 +14,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   if (!views.has(root)) views.set(root, new MapView(root))
   const view = views.get(root)
   view.send = (ids) => setTriggerValue("picked", ids)
-  if (data.waiting) setTimeout(() => setStateValue("asked", Date.now()), 500) // the pictures are being made
+  if (data.waiting) setTimeout(() => setStateValue("asked", data.waiting), 500) // the pictures are being made
   view.update(data)
   return () => view.release()
 }

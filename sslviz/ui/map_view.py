@@ -132,6 +132,9 @@ def show_map(
             on_pick(ids)
 
     ready = pictures is not None and pictures.done() and pictures.exception() is None
+    waiting = 0  # else another number at every answer: a component is not called again for what it has
+    if pictures is not None and not pictures.done():
+        waiting = 1 + int(st.session_state.get(key, {}).get("asked") or 0)
     star = None if guest is None else unit(np.array([guest]))[0]
     ink = theme()
     _MAP(
@@ -146,7 +149,7 @@ def show_map(
             "chosen": -1 if chosen is None else int(chosen),
             "selected": [int(i) for i in selected],
             "sprite": _sprite(pictures.result(), key) if pictures is not None and ready else None,
-            "waiting": pictures is not None and not pictures.done(),
+            "waiting": waiting,
             "hints": None if hints is None else list(hints),
             "noun": noun,
             "guest": None if star is None else {"x": float(star[0]), "y": float(star[1])},

@@ -63,14 +63,12 @@ def test_a_bad_file_is_refused_in_words(page, address, tmp_path):
 def test_a_run_from_its_start_to_its_end(page, address, tmp_path):
     visit(page, f"{address}/train?method=vae")
     minutes = page.get_by_label("Budget (minutes)")
-    minutes.fill("0.3")  # several times what is looked at
+    minutes.fill("0.3")  # several times what passes while it is looked at: it is paused before it is read
     minutes.press("Enter")
     settle(page)
     button(page, "Train").click()
     page.wait_for_url(re.compile(r"run=[\w-]{22}"))
-    until(page, lambda: step(page) > 0)
-
-    button(page, "Pause").click()
+    button(page, "Pause").click()  # as soon as it can be
     button(page, "Play").wait_for()
     settle(page)
     at = step(page)
@@ -89,10 +87,11 @@ def test_a_run_from_its_start_to_its_end(page, address, tmp_path):
     points = curve(other).get_attribute("points")
     place = curve(other).evaluate_handle("line => line.ownerSVGElement")
     button(other, "Play").click()
+    button(other, "Pause").click()
     until(other, lambda: step(other) > at + 1 and curve(other).get_attribute("points") != points)  # the loss moves,
     assert place.evaluate("svg => svg.isConnected")  # and its figure is not taken down for that
     button(other, "Stop").click()
-    button(other, "Go on").wait_for(timeout=10_000)
+    button(other, "Go on").wait_for()
     other.close()
 
     visit(page, here)

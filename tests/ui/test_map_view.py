@@ -2,6 +2,7 @@
 
 import base64
 import io
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -54,6 +55,24 @@ def test_the_sheet_of_many_large_pictures_is_bounded():
     found = view.make_atlas(np.zeros((400, 3, 224, 224), np.uint8))
     width, height = Image.open(io.BytesIO(found.content)).size
     assert max(width, height) <= view.ATLAS and found.width == found.height == width // found.columns
+
+
+def test_the_browser_is_told_anew_at_every_answer_that_pictures_are_still_to_come(monkeypatch):
+    """It is not told what it has been told, and asks only when it is told."""
+    sent, state, pictures = [], {}, Future()
+    monkeypatch.setattr(view, "_MAP", lambda *, data, **rest: sent.append(data["waiting"]))
+    monkeypatch.setattr(view.st, "session_state", state)
+
+    def show():
+        view.show_map(np.eye(2), np.arange(2), ["a", "b"], key="map", label="", pictures=pictures)
+        state["map"] = {"asked": sent[-1]}
+
+    show()
+    show()
+    show()
+    pictures.set_result(view.make_atlas(np.zeros((2, 1, 28, 28), np.uint8)))
+    show()
+    assert len(set(sent[:3])) == 3 and all(sent[:3]) and sent[3] == 0
 
 
 def test_the_ink_is_that_of_the_theme():
