@@ -4,6 +4,7 @@ from sslviz.errors import UserError
 from sslviz.jobs.worker import Progress, Report, Stopped, Worker
 from sslviz.ui import decoding, probe, tour
 from sslviz.ui.address import bound
+from sslviz.ui.download import download
 from sslviz.ui.figures import fold, foldouts, picked_ids, show, theme
 from sslviz.ui.gallery import choose_image, gallery, thumbnails
 from sslviz.ui.latent_plane import plane

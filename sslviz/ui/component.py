@@ -22,16 +22,16 @@ def component(module: str, name: str, **options: Any) -> Callable[..., Any]:
 
     Returns:
         a function that mounts it, as the one of `st.components.v2.component` does. Its `data` is a dictionary of JSON
-        values. They travel within a tuple, which the script is handed without: a list or dictionary on its own makes
-        Streamlit import pandas and pyarrow (0.25 s and 80 MB) to see whether it is a table.
+        values, or bytes. The former travel within a tuple, which the script is handed without: a list or dictionary on
+        its own makes Streamlit import pandas and pyarrow (0.25 s and 80 MB) to see whether it is a table.
     """
     files = {kind: Path(module).with_name(f"{name}.{kind}") for kind in ("html", "css", "js")}
     parts: dict[str, Any] = {kind: file.read_text(encoding="utf-8") for kind, file in files.items() if file.is_file()}
     parts["js"] = script_of(files["js"]).replace("export default ", "const draw = ", 1) + _UNPACKED
     declared = st.components.v2.component(f"sslviz_{name}", **parts, **options)
 
-    def mount(*, data: dict[str, Any], **given: Any) -> Any:
-        return declared(data={"packed": (data,)}, **given)
+    def mount(*, data: dict[str, Any] | bytes, **given: Any) -> Any:
+        return declared(data=data if isinstance(data, bytes) else {"packed": (data,)}, **given)
 
     return mount
 
@@ -53,4 +53,6 @@ def script_of(file: Path) -> str:
 
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z_]+\.js)"\n', re.MULTILINE)
-_UNPACKED = "\nexport default (component) => draw({ ...component, data: component.data.packed[0] })\n"
+_UNPACKED = """
+export default (component) => draw({ ...component, data: component.data.packed?.[0] ?? component.data })
+"""

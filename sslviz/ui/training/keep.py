@@ -70,10 +70,13 @@ def _handle(identity: str, now: RunRecord) -> None:
         if not now.active:
             new = st.text_input("Name", name, key=f"train_rename_{name}", max_chars=64, width=260)
             again = st.button("Rename", icon=":material/edit:", key="train_rename", disabled=new == name)
-        st.download_button(
-            "Download", lambda: bundle.pack(name), f"{name}.safetensors", "application/octet-stream",
-            on_click="ignore", icon=":material/download:", key="train_download",
-        )  # fmt: skip
+        ui.download(
+            "Download",
+            lambda: bundle.pack(name),
+            f"{name}.safetensors",
+            "application/octet-stream",
+            key="train_download",
+        )
         if not now.active:
             with st.popover("Delete", icon=":material/delete:"):
                 st.markdown("This deletes the model and its pictures for everyone here.")
