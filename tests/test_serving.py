@@ -1,6 +1,8 @@
 """What the server loads ahead, and when."""
 
 import asyncio
+import os
+import subprocess
 import sys
 import types
 
@@ -56,3 +58,24 @@ def test_a_module_that_fails_does_not_keep_the_others_away(monkeypatch, caplog):
     monkeypatch.setattr(serving.importlib, "import_module", fetch)
     serving._beside(("broken", "sound")).join(10)
     assert asked == ["broken", "sound"] and "broken could not be loaded ahead" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("said", "threads"), [({}, 1), ({"OMP_NUM_THREADS": "2"}, 2)])
+def test_what_is_computed_for_a_page_takes_one_thread_unless_the_environment_says_otherwise(said, threads):
+    script = """
+import asyncio
+from sslviz import serving
+
+serving._beside = lambda modules: None
+
+async def serve():
+    async with serving.lifespan(None):
+        import torch
+        print(torch.get_num_threads())
+
+asyncio.run(serve())
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")} | said
+    found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert int(found.stdout) == threads
