@@ -62,7 +62,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const width = svg.clientWidth
     if (!width) return
     const small = width < 560, left = 44, right = width - (small ? 92 : 132), font = small ? 12 : 14
-    const top = 8, bottom = 262, row = 26, first = bottom + 54, answers = data.curves.filter((c) => c.answer)
+    const top = 30, bottom = 284, row = 26, first = bottom + 62, answers = data.curves.filter((c) => c.answer)
     const height = (answers.length ? first + row * answers.length : bottom + 44) + 6
     svg.style.height = height + "px"
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`)
@@ -76,12 +76,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
       put(svg, "line", { x1: left, x2: right, y1: y(v), y2: y(v), stroke: "rgba(128,138,150,0.25)" })
       put(svg, "text", { ...ink, x: left - 6, y: y(v) + 5, "text-anchor": "end" }, number(Math.abs(v) < 1e-9 ? 0 : v))
     }
-    put(svg, "text", { ...ink, x: left + 6, y: bottom - 8 }, scaled.checked ? "cosine of h, above that of two images" : "cosine of h")
+    put(svg, "text", { ...ink, x: left, y: top - 14 }, scaled.checked ? "cosine of h, above that of two images" : "cosine of h")
     const every = Math.ceil(count / ((right - left) / (data.labels[0].length > 7 ? 110 : 62)))
     data.labels.forEach((label, i) => {
       if ((i - data.start) % every === 0) put(svg, "text", { ...ink, x: state.x(i), y: bottom + 18, "text-anchor": "middle" }, label)
     })
-    put(svg, "text", { ...ink, x: (left + right) / 2, y: bottom + 38, "text-anchor": "middle" }, data.axis)
+    put(svg, "text", { ...ink, x: right, y: bottom + 36, "text-anchor": "end" }, data.axis)
     const ends = []
     for (const curve of data.curves) {
       const points = curve.cosine.map((_, i) => [state.x(i), value(curve, i)]).filter(([, v]) => v !== null)
