@@ -22,8 +22,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     """Load what all pages share as soon as the server stands.
 
     What is computed for a page takes one thread, unless the environment says otherwise: every run of a page is a new
-    thread, for which torch would start helpers that then wait for a core. A strength of the contrast page is released
-    and seen in 75 ms so, in 140 with two threads on two cores.
+    thread, for which torch would start helpers that then wait for a core (`tests/benchmarks/contrast.py`).
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded
     _beside(["sslviz.ui"])

@@ -36,10 +36,8 @@ def download(label: str, make: Callable[[], bytes], name: str, kind: str, *, key
     if pressed not in state:
         return
     with plain_errors():
-        try:
-            content = make()
-        except Exception:
-            del state[pressed]
-            raise
-        head = json.dumps({"press": state[pressed], "name": name, "kind": kind})
+        asked = state.pop(pressed)  # a file that can't be made is not tried again
+        content = make()
+        state[pressed] = asked
+        head = json.dumps({"press": asked, "name": name, "kind": kind})
         _FILE(key=f"{key}_file", data=head.encode() + b"\n" + content, on_saved_change=lambda: state.pop(pressed, None))

@@ -131,9 +131,9 @@ def show_map(
         if isinstance(value, list) and on_pick is not None and bool(ids) == bool(value):
             on_pick(ids)
 
-    ready = pictures is not None and pictures.done() and pictures.exception() is None
+    done = pictures is not None and pictures.done()  # read once: they may end meanwhile
     waiting = 0  # else another number at every answer: a component is not called again for what it has
-    if pictures is not None and not pictures.done():
+    if pictures is not None and not done:
         waiting = 1 + int(st.session_state.get(key, {}).get("asked") or 0)
     star = None if guest is None else unit(np.array([guest]))[0]
     ink = theme()
@@ -148,7 +148,7 @@ def show_map(
             "ink": {"text": plots.INK[ink], "background": PAGE[ink]},
             "chosen": -1 if chosen is None else int(chosen),
             "selected": [int(i) for i in selected],
-            "sprite": _sprite(pictures.result(), key) if pictures is not None and ready else None,
+            "sprite": _sprite(pictures.result(), key) if pictures and done and pictures.exception() is None else None,
             "waiting": waiting,
             "hints": None if hints is None else list(hints),
             "noun": noun,

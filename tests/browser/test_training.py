@@ -93,7 +93,7 @@ def test_a_run_from_its_start_to_its_end(page, address, tmp_path):
     until(other, lambda: step(other) > at + 1 and curve(other).get_attribute("points") != points)  # the loss moves,
     assert place.evaluate("svg => svg.isConnected")  # and its figure is not taken down for that
     button(other, "Stop").click()
-    button(other, "Go on").wait_for()
+    button(other, "Go on").wait_for(timeout=10_000)
     other.close()
 
     visit(page, here)
@@ -103,7 +103,7 @@ def test_a_run_from_its_start_to_its_end(page, address, tmp_path):
     button(page, "Go on").click()
     until(page, lambda: step(page) > stopped)
     page.get_by_text(re.compile("storing maps: ")).wait_for()  # it has ended, and says so
-    assert not button(page, "Pause").is_visible()
+    assert page.get_by_role("button", name="Pause", exact=True).count() == 0
     button(page, "Download").wait_for()
     button(page, "Probe: evidence").wait_for()  # other pages can show it from the first map on
     button(page, "Leave the maps").click()
